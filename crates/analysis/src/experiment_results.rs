@@ -1,0 +1,69 @@
+//! Everything that one experiment left on disk, read and checked.
+
+use std::collections::HashSet;
+
+use multigen_measure::{
+    EvaluationRow, ExperimentDir, HistoryRow, Manifest, MetricRow, ResultsDir, Samples, read_rows, read_samples,
+};
+
+use crate::error::{Error, Result};
+
+/// The results of one experiment.
+#[derive(Debug, Clone)]
+pub struct ExperimentResults {
+    /// Where they lie.
+    pub dir: ExperimentDir,
+    /// The manifest.
+    pub manifest: Manifest,
+    /// All figures.
+    pub metrics: Vec<MetricRow>,
+    /// All training steps; empty where nothing was trained.
+    pub history: Vec<HistoryRow>,
+    /// All evaluations during training; empty where there were none.
+    pub evaluations: Vec<EvaluationRow>,
+}
+
+impl ExperimentResults {
+    /// Reads manifest and tables; samples are read one file at a time by [`samples`](Self::samples).
+    ///
+    /// # Errors
+    /// No such folder; a missing or broken manifest or metrics table; a broken history or evaluations table; the same
+    /// figure twice.
+    pub fn read(results: &ResultsDir, experiment: &str) -> Result<Self> {
+        let dir = results.experiment(experiment);
+        if !dir.root().is_dir() {
+            return Err(Error::NoExperiment { path: dir.root().to_path_buf() });
+        }
+        let manifest = Manifest::read(&dir.manifest())?;
+        let metrics: Vec<MetricRow> = read_rows(&dir.metrics())?;
+        let mut seen = HashSet::new();
+        for row in &metrics {
+            if !seen.insert((&row.model, row.seed, &row.set, &row.combination, &row.metric)) {
+                let detail = format!("`{}` of `{}` in `{}` stands twice", row.metric, row.combination, row.model);
+                return Err(Error::Rows { path: dir.metrics(), detail });
+            }
+        }
+        let history = if dir.history().exists() { read_rows(&dir.history())? } else { Vec::new() };
+        let evaluations = if dir.evaluations().exists() { read_rows(&dir.evaluations())? } else { Vec::new() };
+        Ok(Self { dir, manifest, metrics, history, evaluations })
+    }
+
+    /// The samples of a model under the first seed that has some, with that seed.
+    ///
+    /// # Errors
+    /// A broken samples file.
+    pub fn samples(&self, model: &str) -> Result<Option<(u64, Vec<Samples>)>> {
+        for &seed in &self.manifest.seeds {
+            let path = self.dir.samples(model, seed);
+            if path.exists() {
+                return Ok(Some((seed, read_samples(&path)?)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The names of the trained models, in the order of the manifest.
+    pub fn models(&self) -> impl Iterator<Item = &str> {
+        self.manifest.models.iter().map(|model| model.name.as_str())
+    }
+}

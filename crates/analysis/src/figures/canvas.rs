@@ -1,0 +1,92 @@
+//! A drawing in memory that becomes the bytes of a PNG file.
+//!
+//! Text is set in DejaVu Sans from `assets/`, so that figures look alike everywhere and need no fonts of the system.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use image::ImageEncoder;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{FontStyle, register_font};
+
+use crate::error::{Error, Result};
+
+/// The area that figures are drawn on.
+pub type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+/// The result of drawing; the library's error types depend on the backend.
+pub type Drawn<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Ink of titles and labels.
+pub const INK: RGBColor = RGBColor(28, 32, 38);
+/// Ink of what stands back.
+pub const FAINT_INK: RGBColor = RGBColor(95, 103, 115);
+/// Grid lines.
+pub const RULE: RGBColor = RGBColor(225, 228, 233);
+
+const FAMILY: &str = "DejaVu Sans";
+static REGULAR: &[u8] = include_bytes!("../../assets/DejaVuSans.ttf");
+static BOLD: &[u8] = include_bytes!("../../assets/DejaVuSans-Bold.ttf");
+
+/// Draws on white and encodes as PNG; `path` is the file that errors name.
+///
+/// # Errors
+/// Whatever the drawing library or the encoder says.
+pub fn png(path: &Path, width: u32, height: u32, draw: impl FnOnce(&Area) -> Drawn) -> Result<Vec<u8>> {
+    let drawn = || -> Drawn<Vec<u8>> {
+        if !fonts_registered() {
+            return Err("the embedded font is damaged".into());
+        }
+        let mut pixels = vec![255_u8; width as usize * height as usize * 3];
+        {
+            let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+            area.fill(&WHITE)?;
+            draw(&area)?;
+            area.present()?;
+        }
+        let mut bytes = Vec::new();
+        image::codecs::png::PngEncoder::new(&mut bytes).write_image(&pixels, width, height, image::ColorType::Rgb8)?;
+        Ok(bytes)
+    };
+    drawn().map_err(|error| Error::Figure {
+        path: path.to_path_buf(),
+        detail: error.to_string().split_whitespace().collect::<Vec<_>>().join(" "),
+    })
+}
+
+/// A text style of the embedded font.
+pub fn text_style<'a>(size: i32, bold: bool, ink: RGBColor) -> TextStyle<'a> {
+    let weight = if bold { FontStyle::Bold } else { FontStyle::Normal };
+    TextStyle { color: ink.to_backend_color(), ..TextStyle::from((FAMILY, size, weight)) }
+}
+
+/// Text whose top left corner is at `at`.
+///
+/// # Errors
+/// The drawing library refuses.
+pub fn text_left(area: &Area, text: &str, style: &TextStyle, at: (i32, i32)) -> Drawn {
+    anchored(area, text, style, at, HPos::Left)
+}
+
+/// Text whose top is centred on `at`.
+///
+/// # Errors
+/// The drawing library refuses.
+pub fn text_centred(area: &Area, text: &str, style: &TextStyle, at: (i32, i32)) -> Drawn {
+    anchored(area, text, style, at, HPos::Center)
+}
+
+fn anchored(area: &Area, text: &str, style: &TextStyle, at: (i32, i32), horizontal: HPos) -> Drawn {
+    let style = style.pos(Pos::new(horizontal, VPos::Top));
+    area.draw_text(text, &style, at)?;
+    Ok(())
+}
+
+fn fonts_registered() -> bool {
+    static REGISTERED: OnceLock<bool> = OnceLock::new();
+    *REGISTERED.get_or_init(|| {
+        let fonts = [(FontStyle::Normal, REGULAR), (FontStyle::Bold, BOLD)];
+        fonts.into_iter().all(|(style, bytes)| register_font(FAMILY, style, bytes).is_ok())
+    })
+}

@@ -1,0 +1,139 @@
+//! Makes the reports: everything for one experiment, or for all of them, and the page that shows them together.
+//!
+//! All files of an experiment are made in memory before the first is written, so that a broken input changes nothing.
+
+use std::path::{Path, PathBuf};
+
+use multigen_measure::{ResultsDir, atomic_write};
+
+use crate::error::{Error, Result};
+use crate::experiment_results::ExperimentResults;
+use crate::figures::grid::{GridHeading, draw_grid};
+use crate::figures::loss_curve::draw_loss;
+use crate::figures::psnr_curve::draw_psnr;
+use crate::index_page::{Section, index_page};
+use crate::summary::{Pictures, summary};
+use crate::tables::Table;
+
+/// What [`write_report`] did.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The files that were written.
+    pub written: Vec<PathBuf>,
+    /// The experiments that were left out, each with the reason in one line; the page says so too.
+    pub skipped: Vec<(String, Error)>,
+}
+
+/// Writes figures, table and summary of every experiment folder, and `index.html`.
+///
+/// A broken folder is skipped: its reason stands in the result and on the page, its files stay as they are.
+///
+/// # Errors
+/// The results folder cannot be read, or a file cannot be written.
+pub fn write_report(results_root: &Path) -> Result<Report> {
+    let results = ResultsDir::new(results_root);
+    let mut report = Report::default();
+    let mut sections = Vec::new();
+    for experiment in results.experiments()? {
+        match render(&results, &experiment) {
+            Ok((section, files)) => {
+                report.written.extend(write(files)?);
+                sections.push((experiment, Ok(section)));
+            }
+            Err(error) => {
+                sections.push((experiment.clone(), Err(error.to_string())));
+                report.skipped.push((experiment, error));
+            }
+        }
+    }
+    report.written.extend(write(vec![(results.index(), index_page(&sections).into_bytes())])?);
+    Ok(report)
+}
+
+/// Writes figures, table and summary of one experiment, and `index.html` anew.
+///
+/// # Errors
+/// No such experiment, a broken file in it (then nothing is written), a file that cannot be written.
+pub fn write_experiment(results_root: &Path, experiment: &str) -> Result<Vec<PathBuf>> {
+    let results = ResultsDir::new(results_root);
+    let (section, files) = render(&results, experiment)?;
+    let mut written = write(files)?;
+    let mut fresh = Some(section);
+    let mut sections = Vec::new();
+    for name in results.experiments()? {
+        let section = match fresh.take_if(|_| name == experiment) {
+            Some(section) => Ok(section),
+            None => section_on_disk(&results, &name).map_err(|error| error.to_string()),
+        };
+        sections.push((name, section));
+    }
+    written.extend(write(vec![(results.index(), index_page(&sections).into_bytes())])?);
+    Ok(written)
+}
+
+type Files = Vec<(PathBuf, Vec<u8>)>;
+
+fn render(results: &ResultsDir, experiment: &str) -> Result<(Section, Files)> {
+    let read = ExperimentResults::read(results, experiment)?;
+    let models: Vec<&str> = read.models().collect();
+    let dir = &read.dir;
+    let mut files = Files::new();
+    let mut pictures = Pictures::default();
+    for model in &models {
+        if let Some((seed, samples)) = read.samples(model)? {
+            let heading = GridHeading { title: &read.manifest.title, model, seed };
+            files.push((dir.grid(model), draw_grid(&dir.grid(model), heading, &samples)?));
+            pictures.grids.push(((*model).to_owned(), seed, file_name(&dir.grid(model))));
+        }
+    }
+    if !read.history.is_empty() {
+        files.push((dir.loss_figure(), draw_loss(&dir.loss_figure(), &models, &read.history)?));
+        pictures.curves.push((LOSS_CAPTION.to_owned(), file_name(&dir.loss_figure())));
+    }
+    if !read.evaluations.is_empty() {
+        files.push((dir.psnr_figure(), draw_psnr(&dir.psnr_figure(), &models, &read.evaluations)?));
+        pictures.curves.push((PSNR_CAPTION.to_owned(), file_name(&dir.psnr_figure())));
+    }
+    let table = Table::summarise(&read.metrics, &models, &dir.metrics())?;
+    files.push((dir.table(), table.to_csv(&dir.table())?));
+    #[cfg(feature = "hub")]
+    files.push((dir.metrics_parquet(), crate::tables::metrics_parquet(&read.metrics, &dir.metrics_parquet())?));
+    files.push((dir.summary(), summary(&read, &table, &pictures).into_bytes()));
+    Ok((Section { manifest: read.manifest, table, pictures }, files))
+}
+
+/// What the page needs of an experiment whose files were made before: no picture is drawn again.
+fn section_on_disk(results: &ResultsDir, experiment: &str) -> Result<Section> {
+    let read = ExperimentResults::read(results, experiment)?;
+    let models: Vec<&str> = read.models().collect();
+    let mut pictures = Pictures::default();
+    for model in &models {
+        let seed = read.manifest.seeds.iter().find(|seed| read.dir.samples(model, **seed).exists());
+        if let (Some(seed), true) = (seed, read.dir.grid(model).exists()) {
+            pictures.grids.push(((*model).to_owned(), *seed, file_name(&read.dir.grid(model))));
+        }
+    }
+    for (caption, path) in [(LOSS_CAPTION, read.dir.loss_figure()), (PSNR_CAPTION, read.dir.psnr_figure())] {
+        if path.exists() {
+            pictures.curves.push((caption.to_owned(), file_name(&path)));
+        }
+    }
+    let table = Table::summarise(&read.metrics, &models, &read.dir.metrics())?;
+    Ok(Section { manifest: read.manifest, table, pictures })
+}
+
+const LOSS_CAPTION: &str = "Training loss over steps";
+const PSNR_CAPTION: &str = "PSNR over steps";
+
+fn write(files: Files) -> Result<Vec<PathBuf>> {
+    let mut written = Vec::new();
+    for (path, bytes) in files {
+        atomic_write(&path, &bytes)?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}

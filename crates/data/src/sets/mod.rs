@@ -1,0 +1,4 @@
+//! The data sets by name.
+
+pub mod digits;
+pub mod mnist;

@@ -1,0 +1,201 @@
+//! The layout of results/: every path of it is named here and nowhere else.
+//!
+//! ```text
+//! results/index.html
+//! results/cache/                                  runs and judges, ignored by git
+//! results/<experiment>/config.toml  manifest.json  metrics.csv  history.csv  evaluations.csv
+//!                      samples/<model>-seed<k>.safetensors
+//!                      grid-<model>.png  loss.png  psnr.png  table.csv  summary.md  (made by analysis)
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The results folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultsDir {
+    root: PathBuf,
+}
+
+/// The folder of one experiment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExperimentDir {
+    root: PathBuf,
+}
+
+impl ResultsDir {
+    /// The results folder at `root`; nothing is read or written yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The page that shows every experiment.
+    pub fn index(&self) -> PathBuf {
+        self.root.join("index.html")
+    }
+
+    /// What may be deleted and made again: runs with their checkpoints, judges.
+    pub fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
+    /// The folder of one experiment.
+    pub fn experiment(&self, name: &str) -> ExperimentDir {
+        ExperimentDir { root: self.root.join(name) }
+    }
+
+    /// Creates the folder if it is missing and checks that files can be written into it. Cheap: call it before training.
+    ///
+    /// # Errors
+    /// The folder cannot be made or written into, for example because a file has its name.
+    pub fn check_writable(&self) -> Result<()> {
+        check_writable(&self.root)
+    }
+
+    /// The names of all folders that may be experiments, sorted: all but the cache and hidden ones.
+    ///
+    /// # Errors
+    /// The results folder cannot be read.
+    pub fn experiments(&self) -> Result<Vec<String>> {
+        let reading = |source: std::io::Error| Error::reading(&self.root, &source);
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.root).map_err(reading)? {
+            let entry = entry.map_err(reading)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.path().is_dir() && name != "cache" && !name.starts_with('.') {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+impl ExperimentDir {
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Creates the folder and its samples folder if they are missing and checks that files can be written.
+    ///
+    /// # Errors
+    /// As [`ResultsDir::check_writable`].
+    pub fn create(&self) -> Result<()> {
+        check_writable(&self.root)?;
+        check_writable(&self.root.join("samples"))
+    }
+
+    /// The resolved configuration.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
+    /// The [`Manifest`](crate::Manifest).
+    pub fn manifest(&self) -> PathBuf {
+        self.root.join("manifest.json")
+    }
+
+    /// The [`MetricRow`](crate::MetricRow)s.
+    pub fn metrics(&self) -> PathBuf {
+        self.root.join("metrics.csv")
+    }
+
+    /// The same as Parquet, with the feature `hub` of the analysis.
+    pub fn metrics_parquet(&self) -> PathBuf {
+        self.root.join("metrics.parquet")
+    }
+
+    /// The [`HistoryRow`](crate::HistoryRow)s.
+    pub fn history(&self) -> PathBuf {
+        self.root.join("history.csv")
+    }
+
+    /// The [`EvaluationRow`](crate::EvaluationRow)s.
+    pub fn evaluations(&self) -> PathBuf {
+        self.root.join("evaluations.csv")
+    }
+
+    /// The [`Samples`](crate::Samples) of one run.
+    pub fn samples(&self, model: &str, seed: u64) -> PathBuf {
+        self.root.join("samples").join(format!("{model}-seed{seed}.safetensors"))
+    }
+
+    /// The image grid of one model.
+    pub fn grid(&self, model: &str) -> PathBuf {
+        self.root.join(format!("grid-{model}.png"))
+    }
+
+    /// The loss curves.
+    pub fn loss_figure(&self) -> PathBuf {
+        self.root.join("loss.png")
+    }
+
+    /// The PSNR curves.
+    pub fn psnr_figure(&self) -> PathBuf {
+        self.root.join("psnr.png")
+    }
+
+    /// The table of means and intervals.
+    pub fn table(&self) -> PathBuf {
+        self.root.join("table.csv")
+    }
+
+    /// The summary.
+    pub fn summary(&self) -> PathBuf {
+        self.root.join("summary.md")
+    }
+}
+
+fn check_writable(folder: &Path) -> Result<()> {
+    let failed = |source: std::io::Error| Error::writing(folder, &source);
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    // Permission bits do not tell the truth on every file system; making a file does.
+    tempfile::Builder::new()
+        .prefix(".probe.")
+        .suffix(".tmp")
+        .tempfile_in(folder)
+        .map_err(|source| failed(std::io::Error::from(source.kind())))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_the_place_of_the_folder_is_one_line_with_a_cure() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("results");
+        std::fs::write(&root, b"x").unwrap();
+        for error in [
+            ResultsDir::new(&root).check_writable().unwrap_err().to_string(),
+            ResultsDir::new(&root).experiment("e").create().unwrap_err().to_string(),
+        ] {
+            assert!(error.contains("results") && error.contains("choose another results folder"), "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_new_folder_is_made_and_left_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let results = ResultsDir::new(folder.path().join("deep/results"));
+        results.check_writable().unwrap();
+        assert_eq!(std::fs::read_dir(results.root()).unwrap().count(), 0);
+        results.experiment("digits-result-3").create().unwrap();
+        results.experiment("digits-result-1").create().unwrap();
+        std::fs::create_dir(results.cache()).unwrap();
+        std::fs::create_dir(results.root().join(".hidden")).unwrap();
+        std::fs::write(results.index(), b"").unwrap();
+        assert_eq!(results.experiments().unwrap(), ["digits-result-1", "digits-result-3"]);
+        let samples = results.experiment("digits-result-3").samples("operator-affine", 2);
+        assert!(samples.ends_with("digits-result-3/samples/operator-affine-seed2.safetensors"));
+    }
+}

@@ -1,0 +1,133 @@
+//! One type for every generator: its description, its parameters, and drawing.
+
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::concatenating::{Concatenating, ConcatenatingConfig};
+use crate::operator::{Operator, OperatorConfig};
+use crate::{LevelTable, Params, Result};
+
+/// The description of a generator. [`crate::presets`] holds the named ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GeneratorConfig {
+    /// Branches concatenated, as in the research.
+    Concatenating(ConcatenatingConfig),
+    /// Factors that act, ours.
+    Operator(OperatorConfig),
+}
+
+impl GeneratorConfig {
+    /// Factors and their numbers of levels, in the order in which [`Generator::forward`] takes them.
+    pub fn factors(&self) -> Vec<(String, usize)> {
+        let branch = |b: &crate::concatenating::Branch| (b.factor.clone(), b.levels);
+        match self {
+            Self::Concatenating(config) => config.branches.iter().map(branch).collect(),
+            Self::Operator(config) => {
+                let acting = [&config.colour, &config.spatial].map(|a| (a.factor.clone(), a.levels));
+                config.content.iter().map(branch).chain(acting).collect()
+            }
+        }
+    }
+
+    /// Height and width of the images.
+    ///
+    /// # Errors
+    /// When the description is impossible.
+    pub fn image_size(&self, network: &str) -> Result<usize> {
+        match self {
+            Self::Concatenating(config) => config.image_size(network),
+            Self::Operator(config) => config.image_size(network),
+        }
+    }
+
+    /// Whether the network predicts a segmentation mask.
+    pub fn has_mask_head(&self) -> bool {
+        matches!(self, Self::Concatenating(config) if config.mask_head)
+    }
+
+    /// What a reader of a report must know of what this network is told, in one sentence.
+    pub fn what_it_is_told(&self) -> &'static str {
+        use crate::operator::{ActionKind, Bank};
+        match self {
+            Self::Concatenating(_) => "levels as one-hot vectors, nothing else",
+            Self::Operator(config) => match config.action {
+                ActionKind::Latent { .. } => "which factors act (on the code), and that colour scales channels",
+                ActionKind::Attention => "which factors act (each output pixel mixes input pixels), and that colour scales channels",
+                ActionKind::Affine { bank: Bank::Turns } => {
+                    "that transforms are affine maps of the image, started from sixteen turned and mirrored ones, but not which is which; and that colour scales channels"
+                }
+                ActionKind::Affine { bank: Bank::Random { .. } } => {
+                    "that transforms are affine maps of the image, started from random ones; and that colour scales channels"
+                }
+            },
+        }
+    }
+}
+
+/// What a generator draws.
+#[derive(Debug)]
+pub struct Drawn {
+    /// Images `[n, 3, h, w]`, not clamped.
+    pub images: Tensor,
+    /// Logits of background and foreground `[n, 2, h, w]`, from a network with a mask head.
+    pub mask_logits: Option<Tensor>,
+}
+
+#[derive(Debug)]
+enum Layers {
+    Concatenating(Concatenating),
+    Operator(Operator),
+}
+
+/// A generator with its parameters.
+#[derive(Debug)]
+pub struct Generator {
+    name: String,
+    factors: Vec<(String, usize)>,
+    params: Params,
+    layers: Layers,
+}
+
+impl Generator {
+    /// Builds the network and draws its parameters from `rng`.
+    ///
+    /// # Errors
+    /// When the description is impossible.
+    pub fn new(name: &str, config: &GeneratorConfig, device: &Device, rng: &mut impl Rng) -> Result<Self> {
+        let mut params = Params::new(device);
+        let layers = match config {
+            GeneratorConfig::Concatenating(config) => Layers::Concatenating(Concatenating::build(&mut params, name, config, rng)?),
+            GeneratorConfig::Operator(config) => Layers::Operator(Operator::build(&mut params, name, config, rng)?),
+        };
+        Ok(Self { name: name.to_owned(), factors: config.factors(), params, layers })
+    }
+
+    /// Its parameters.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Draws a batch of combinations.
+    ///
+    /// # Errors
+    /// When a level does not exist or an operator fails.
+    pub fn forward(&self, levels: &LevelTable) -> Result<Drawn> {
+        levels.check(&self.name, &self.factors)?;
+        match &self.layers {
+            Layers::Concatenating(net) => net.forward(levels, self.params.device()),
+            Layers::Operator(net) => net.forward(levels, self.params.device()),
+        }
+    }
+
+    /// Replaces the parameters by those of a safetensors file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or belongs to another network.
+    pub fn load_file(&self, path: &Path) -> Result<()> {
+        self.params.load_file(path)
+    }
+}

@@ -1,0 +1,104 @@
+//! Layers with their parameters: fully connected, transposed convolution, convolution.
+
+use candle_core::Tensor;
+use multigen_ops::{self as ops, Conv2dConfig, ConvTranspose2dConfig};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::{Filling, Multipliers, Params, Result};
+
+/// How the two parameters of a layer start and learn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LayerFilling {
+    pub weight: Filling,
+    pub weight_multipliers: Multipliers,
+    pub bias: f32,
+    pub bias_multipliers: Multipliers,
+}
+
+impl Default for LayerFilling {
+    fn default() -> Self {
+        Self { weight: Filling::Xavier, weight_multipliers: Multipliers::default(), bias: 0.0, bias_multipliers: Multipliers::default() }
+    }
+}
+
+/// y = x·wᵀ + b.
+#[derive(Debug, Clone)]
+pub(crate) struct Linear {
+    weight: Tensor, // [out, in]
+    bias: Tensor,   // [out]
+}
+
+impl Linear {
+    pub(crate) fn build(params: &mut Params, name: &str, (n_in, n_out): (usize, usize), filling: LayerFilling, rng: &mut impl Rng) -> Result<Self> {
+        let weight = params.create(&format!("{name}.weight"), &[n_out, n_in], filling.weight, filling.weight_multipliers, rng)?;
+        let bias = params.create(&format!("{name}.bias"), &[n_out], Filling::Constant(filling.bias), filling.bias_multipliers, rng)?;
+        Ok(Self { weight, bias })
+    }
+
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(ops::linear(x, &self.weight, Some(&self.bias))?)
+    }
+}
+
+/// One transposed convolution of a generator's upsampling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upsampling {
+    /// Channels out.
+    pub channels: usize,
+    /// Kernel size.
+    pub kernel: usize,
+    /// Stride.
+    pub stride: usize,
+    /// Padding.
+    pub padding: usize,
+}
+
+impl Upsampling {
+    /// The size that comes out of `size`: (size − 1)·stride − 2·padding + kernel, or nothing when it is not positive.
+    pub fn output_size(&self, size: usize) -> Option<usize> {
+        (size.checked_sub(1)? * self.stride + self.kernel).checked_sub(2 * self.padding).filter(|&s| s > 0)
+    }
+}
+
+/// A transposed convolution with its parameters.
+#[derive(Debug, Clone)]
+pub(crate) struct ConvTranspose2d {
+    weight: Tensor, // [in, out, k, k]
+    bias: Tensor,   // [out]
+    config: ConvTranspose2dConfig,
+}
+
+impl ConvTranspose2d {
+    pub(crate) fn build(params: &mut Params, name: &str, n_in: usize, layer: Upsampling, filling: LayerFilling, rng: &mut impl Rng) -> Result<Self> {
+        let shape = [n_in, layer.channels, layer.kernel, layer.kernel];
+        let weight = params.create(&format!("{name}.weight"), &shape, filling.weight, filling.weight_multipliers, rng)?;
+        let bias = params.create(&format!("{name}.bias"), &[layer.channels], Filling::Constant(filling.bias), filling.bias_multipliers, rng)?;
+        Ok(Self { weight, bias, config: ConvTranspose2dConfig { stride: layer.stride, padding: layer.padding } })
+    }
+
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(ops::conv_transpose2d(x, &self.weight, Some(&self.bias), self.config)?)
+    }
+}
+
+/// A convolution with its parameters.
+#[derive(Debug, Clone)]
+pub(crate) struct Conv2d {
+    weight: Tensor, // [out, in, k, k]
+    bias: Tensor,   // [out]
+    config: Conv2dConfig,
+}
+
+impl Conv2d {
+    pub(crate) fn build(params: &mut Params, name: &str, shape: [usize; 4], config: Conv2dConfig, rng: &mut impl Rng) -> Result<Self> {
+        let weight = params.create(&format!("{name}.weight"), &shape, Filling::Xavier, Multipliers::default(), rng)?;
+        let bias = params.create(&format!("{name}.bias"), &shape[..1], Filling::Constant(0.0), Multipliers::default(), rng)?;
+        Ok(Self { weight, bias, config })
+    }
+
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(ops::conv2d(x, &self.weight, Some(&self.bias), self.config)?)
+    }
+}

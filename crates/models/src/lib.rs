@@ -1,0 +1,22 @@
+//! Networks, built from the operators of `multigen-ops`: parameters, generators and the judge.
+//!
+//! Nothing here knows a data set, a loss or a file layout other than safetensors: a network takes levels or images and
+//! gives images or logits.
+
+pub mod activation;
+pub mod concatenating;
+pub mod error;
+pub mod generator;
+pub mod judge;
+pub mod layers;
+pub mod level_table;
+pub mod operator;
+pub mod params;
+pub mod presets;
+
+pub use activation::Activation;
+pub use error::{Error, Result};
+pub use generator::{Drawn, Generator, GeneratorConfig};
+pub use judge::{Judge, JudgeConfig};
+pub use level_table::LevelTable;
+pub use params::{Filling, Multipliers, Param, Params};

@@ -1,0 +1,223 @@
+//! Convolution (cross-correlation, as every framework has it): y[n,o,i,j] = b[o] + Σ x[n,c,i·s−p+a,j·s−p+e]·w[o,c,a,e].
+
+use crate::fast_path::{Fresh, applies, channel_sums, values, with_values};
+use crate::gradient_buffers::into_buffer_or_tensor;
+use crate::toom_cook::{self, Geometry};
+use crate::{Error, Result};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
+
+const OPERATOR: &str = "conv2d";
+
+/// How the window moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv2dConfig {
+    /// Step of the window; at least 1.
+    pub stride: usize,
+    /// Zeros around the input, on every side.
+    pub padding: usize,
+}
+
+/// Convolves an image with square kernels.
+///
+/// # Shapes
+/// `x` [n, ci, h, w], `weight` [co, ci, k, k], `bias` [co] → [n, co, (h + 2p − k)/s + 1, (w + 2p − k)/s + 1].
+///
+/// # Gradient
+/// With respect to all three arguments.
+///
+/// # Errors
+/// [`Error::Shape`] when the shapes disagree, one is empty, the stride is 0 or the kernel exceeds the padded input.
+pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: Conv2dConfig) -> Result<Tensor> {
+    let geometry = validate(x, weight, bias, config)?;
+    let on_cpu = applies(&[x, weight]) && bias.is_none_or(|bias| applies(&[bias]));
+    if !on_cpu || !geometry.is_supported() {
+        return conv2d_portable(x, weight, bias, config);
+    }
+    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    let operator = Conv2d { geometry };
+    Ok(match bias {
+        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, operator)?,
+        None => x.apply_op2(&weight, operator)?,
+    })
+}
+
+/// The same as [`conv2d`], made of stock candle operators.
+///
+/// # Shapes
+/// As [`conv2d`].
+///
+/// # Errors
+/// As [`conv2d`].
+pub fn conv2d_portable(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: Conv2dConfig) -> Result<Tensor> {
+    validate(x, weight, bias, config)?;
+    let Conv2dConfig { stride, padding } = config;
+    let (_, _, h, w) = x.dims4()?;
+    let k = weight.dim(2)?;
+    let (unused_h, unused_w) = ((h + 2 * padding - k) % stride, (w + 2 * padding - k) % stride);
+    // Candle's gradient takes the rows and columns that no window reaches from the height alone. Cutting them off
+    // beforehand leaves it nothing to guess.
+    let y = if unused_h == 0 && unused_w == 0 {
+        x.conv2d(weight, padding, stride, 1, 1)?
+    } else {
+        x.pad_with_zeros(2, padding, padding)?
+            .pad_with_zeros(3, padding, padding)?
+            .narrow(2, 0, h + 2 * padding - unused_h)?
+            .narrow(3, 0, w + 2 * padding - unused_w)?
+            .contiguous()?
+            .conv2d(weight, 0, stride, 1, 1)?
+    };
+    Ok(match bias {
+        Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?,
+        None => y,
+    })
+}
+
+fn validate(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: Conv2dConfig) -> Result<Geometry> {
+    let Conv2dConfig { stride, padding } = config;
+    let small = |large: usize, k: usize| {
+        let room = (large + 2 * padding).checked_sub(k)?;
+        Some(room.checked_div(stride)? + 1)
+    };
+    if let (&[n, ci, h, w], &[co, weight_ci, k, k_w]) = (x.dims(), weight.dims())
+        && n * ci * co * h * w * k > 0
+        && ci == weight_ci
+        && k == k_w
+        && bias.is_none_or(|bias| bias.dims() == [co])
+        && let (Some(small_h), Some(small_w)) = (small(h, k), small(w, k))
+    {
+        return Ok(Geometry {
+            n,
+            small_channels: co,
+            large_channels: ci,
+            small: [small_h, small_w],
+            large: [h, w],
+            kernel: k,
+            stride,
+            padding,
+        });
+    }
+    Err(Error::Shape {
+        operator: OPERATOR,
+        expected: "x [n, ci, h, w], weight [co, ci, k, k], bias [co], none of them empty, stride ≥ 1, k ≤ h + 2·padding and w + 2·padding".into(),
+        found: format!(
+            "x {:?}, weight {:?}, bias {:?}, stride {stride}, padding {padding}",
+            x.dims(),
+            weight.dims(),
+            bias.map(Tensor::dims)
+        ),
+    })
+}
+
+struct Conv2d {
+    geometry: Geometry,
+}
+
+impl Conv2d {
+    fn forward(
+        &self,
+        x: (&CpuStorage, &Layout),
+        weight: (&CpuStorage, &Layout),
+        bias: Option<(&CpuStorage, &Layout)>,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (x, weight) = (values(x.0, x.1)?, values(weight.0, weight.1)?);
+        let bias = bias.map(|(storage, layout)| values(storage, layout)).transpose()?;
+        let geometry = &self.geometry;
+        let shape = Shape::from((geometry.n, geometry.small_channels, geometry.small[0], geometry.small[1]));
+        let mut y = Fresh::new(shape.elem_count());
+        toom_cook::gather(geometry, x, weight, bias, y.places());
+        // SAFETY: the kernel wrote every element.
+        let y = unsafe { y.into_vec() };
+        Ok((CpuStorage::F32(y), shape))
+    }
+
+    /// The gradients of x and of the weight; None where none is needed, or where it went into its buffer.
+    fn backward(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        grad: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let geometry = &self.geometry;
+        let mut grad_x = x.track_op().then(|| Fresh::new(x.elem_count()));
+        with_values(weight, |w| {
+            with_values(grad, |small| {
+                if let Some(grad_x) = &mut grad_x {
+                    toom_cook::spread(geometry, small, w, None, grad_x.places());
+                }
+            })
+        })??;
+        let grad_weight = with_values(grad, |small| {
+            with_values(x, |large| {
+                into_buffer_or_tensor(weight, |gradient, keep| {
+                    toom_cook::gradients(geometry, small, large, gradient, keep, None);
+                })
+            })
+        })???;
+        let grad_x = grad_x
+            .map(|grad_x| {
+                // SAFETY: the kernel wrote every element.
+                let grad_x = unsafe { grad_x.into_vec() };
+                Tensor::from_vec(grad_x, x.shape(), x.device())
+            })
+            .transpose()?;
+        Ok((grad_x, grad_weight))
+    }
+}
+
+impl CustomOp2 for Conv2d {
+    fn name(&self) -> &'static str {
+        OPERATOR
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.forward((s1, l1), (s2, l2), None)
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        self.backward(x, weight, &grad.contiguous()?)
+    }
+}
+
+impl CustomOp3 for Conv2d {
+    fn name(&self) -> &'static str {
+        OPERATOR
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.forward((s1, l1), (s2, l2), Some((s3, l3)))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let (grad_x, grad_weight) = self.backward(x, weight, &grad)?;
+        let grad_bias = bias.track_op().then(|| channel_sums(&grad)).transpose()?;
+        Ok((grad_x, grad_weight, grad_bias))
+    }
+}

@@ -1,0 +1,75 @@
+//! Leaky rectifier: y = x where x > 0, slope·x elsewhere; slope 0 is the plain rectifier.
+
+use crate::Result;
+use crate::fast_path::{Fresh, applies, values, with_values};
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
+use rayon::prelude::*;
+
+/// Elements that one task handles at a time.
+const CHUNK: usize = 1 << 15;
+
+/// Rectifies with a fixed slope.
+///
+/// # Shapes
+/// Any shape, kept.
+///
+/// # Gradient
+/// 1 where x > 0, `slope` elsewhere (at 0 as well, as PyTorch does).
+///
+/// # Errors
+/// Only those of candle.
+pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
+    if !applies(&[x]) || x.elem_count() == 0 {
+        return leaky_relu_portable(x, slope);
+    }
+    let slope = slope as f32;
+    Ok(x.contiguous()?.apply_op1(LeakyRelu { slope })?)
+}
+
+/// The same as [`leaky_relu`], made of stock candle operators.
+///
+/// # Shapes
+/// As [`leaky_relu`].
+///
+/// # Errors
+/// As [`leaky_relu`].
+pub fn leaky_relu_portable(x: &Tensor, slope: f64) -> Result<Tensor> {
+    Ok(x.detach().gt(0f64)?.where_cond(x, &(x * slope)?)?)
+}
+
+struct LeakyRelu {
+    slope: f32,
+}
+
+impl LeakyRelu {
+    /// `of` where x > 0, slope·`of` elsewhere.
+    fn apply(&self, x: &[f32], of: &[f32]) -> Vec<f32> {
+        let mut result = Fresh::new(x.len());
+        result.places().par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(of.par_chunks(CHUNK)).for_each(
+            |((to, x), of)| {
+                for ((to, &x), &of) in to.iter_mut().zip(x).zip(of) {
+                    to.write(if x > 0.0 { of } else { self.slope * of });
+                }
+            },
+        );
+        // SAFETY: x and `of` have the same length, so every element was written.
+        unsafe { result.into_vec() }
+    }
+}
+
+impl CustomOp1 for LeakyRelu {
+    fn name(&self) -> &'static str {
+        "leaky_relu"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let x = values(storage, layout)?;
+        Ok((CpuStorage::F32(self.apply(x, x)), layout.shape().clone()))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let grad = grad.contiguous()?;
+        let grad_x = with_values(&grad, |grad| with_values(x, |x| self.apply(x, grad)))??;
+        Ok(Some(Tensor::from_vec(grad_x, x.shape(), x.device())?))
+    }
+}

@@ -1,0 +1,200 @@
+//! Fully connected layer: y = x·wᵀ + b.
+
+use crate::fast_path::{Fresh, applies, values, with_values};
+use crate::gradient_buffers;
+use crate::matrix_product::{Matrix, MatrixMut, multiply_by_columns};
+use crate::{Error, Result};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
+
+const OPERATOR: &str = "linear";
+
+/// Multiplies rows by a weight matrix and adds a bias.
+///
+/// # Shapes
+/// `x` [n, in], `weight` [out, in], `bias` [out] → [n, out].
+///
+/// # Gradient
+/// With respect to all three arguments.
+///
+/// # Errors
+/// [`Error::Shape`] when the shapes disagree or a dimension is 0.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    validate(x, weight, bias)?;
+    if !applies(&[x, weight]) || !bias.is_none_or(|bias| applies(&[bias])) {
+        return linear_portable(x, weight, bias);
+    }
+    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
+    Ok(match bias {
+        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, Linear)?,
+        None => x.apply_op2(&weight, Linear)?,
+    })
+}
+
+/// The same as [`linear`], made of stock candle operators.
+///
+/// # Shapes
+/// As [`linear`].
+///
+/// # Errors
+/// As [`linear`].
+pub fn linear_portable(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    validate(x, weight, bias)?;
+    let y = x.matmul(&weight.t()?)?; // [n, out]
+    Ok(match bias {
+        Some(bias) => y.broadcast_add(bias)?,
+        None => y,
+    })
+}
+
+fn validate(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<()> {
+    let fits = match (x.dims(), weight.dims(), bias.map(Tensor::dims)) {
+        (&[n, n_in], &[n_out, weight_in], bias) => {
+            n > 0 && n_in > 0 && n_out > 0 && n_in == weight_in && bias.is_none_or(|dims| dims == [n_out])
+        }
+        _ => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        operator: OPERATOR,
+        expected: "x [n, in], weight [out, in], bias [out], none of them empty".into(),
+        found: format!("x {:?}, weight {:?}, bias {:?}", x.dims(), weight.dims(), bias.map(Tensor::dims)),
+    })
+}
+
+struct Linear;
+
+impl Linear {
+    fn forward(
+        x: (&CpuStorage, &Layout),
+        weight: (&CpuStorage, &Layout),
+        bias: Option<(&CpuStorage, &Layout)>,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (n, n_in) = x.1.shape().dims2()?;
+        let (n_out, _) = weight.1.shape().dims2()?;
+        let (x, weight) = (values(x.0, x.1)?, values(weight.0, weight.1)?);
+        let mut y = Fresh::new(n * n_out);
+        if let Some((storage, layout)) = bias {
+            let bias = values(storage, layout)?;
+            for row in y.places().chunks_exact_mut(n_out) {
+                for (place, &b) in row.iter_mut().zip(bias) {
+                    place.write(b);
+                }
+            }
+        }
+        let dst = MatrixMut { start: y.start(), row: n_out, column: 1 };
+        let lhs = Matrix::new(x, n_in, 1); // [n, in]
+        let rhs = Matrix::new(weight, 1, n_in); // [in, out]
+        let keep = if bias.is_some() { 1.0 } else { 0.0 };
+        // SAFETY: y has n × out elements, is ours, and holds the bias when it is read.
+        unsafe { multiply_by_columns(dst, lhs, rhs, (n, n_out, n_in), keep) };
+        // SAFETY: the product wrote every element.
+        let y = unsafe { y.into_vec() };
+        Ok((CpuStorage::F32(y), Shape::from((n, n_out))))
+    }
+
+    /// gx = g·w and gw = gᵀ·x; None for an argument that needs none, or whose gradient went into its buffer.
+    fn backward(x: &Tensor, weight: &Tensor, grad: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let (n, n_in) = x.dims2()?;
+        let n_out = weight.dim(0)?;
+        let grad_x = if x.track_op() {
+            let mut grad_x = Fresh::new(n * n_in);
+            let dst = MatrixMut { start: grad_x.start(), row: n_in, column: 1 };
+            with_values(grad, |g| {
+                with_values(weight, |w| {
+                    let (lhs, rhs) = (Matrix::new(g, n_out, 1), Matrix::new(w, n_in, 1)); // [n, out]·[out, in]
+                    // SAFETY: grad_x has n × in elements, is ours and is not read.
+                    unsafe { multiply_by_columns(dst, lhs, rhs, (n, n_in, n_out), 0.0) };
+                })
+            })??;
+            // SAFETY: the product wrote every element.
+            let grad_x = unsafe { grad_x.into_vec() };
+            Some(Tensor::from_vec(grad_x, (n, n_in), x.device())?)
+        } else {
+            None
+        };
+        let weight_product = |start: *mut f32, keep: f32| {
+            with_values(grad, |g| {
+                with_values(x, |x| {
+                    // The transposed product [in, out] = xᵀ·g, so that its columns are the rows of the weight.
+                    let dst = MatrixMut { start, row: 1, column: n_in };
+                    let (lhs, rhs) = (Matrix::new(x, 1, n_in), Matrix::new(g, n_out, 1)); // [in, n]·[n, out]
+                    // SAFETY: the memory has in × out elements, is ours, and is read only when it was written before.
+                    unsafe { multiply_by_columns(dst, lhs, rhs, (n_in, n_out, n), keep) };
+                })
+            })?
+        };
+        let mut outcome = Ok(());
+        let buffered = gradient_buffers::accumulate(weight, |buffer, keep| {
+            outcome = weight_product(buffer.as_mut_ptr(), keep);
+        });
+        outcome?;
+        if buffered || !weight.track_op() {
+            return Ok((grad_x, None));
+        }
+        let mut grad_weight = Fresh::new(n_out * n_in);
+        weight_product(grad_weight.start(), 0.0)?;
+        // SAFETY: the product wrote every element.
+        let grad_weight = unsafe { grad_weight.into_vec() };
+        let grad_weight = Tensor::from_vec(grad_weight, (n_out, n_in), weight.device())?;
+        Ok((grad_x, Some(grad_weight)))
+    }
+}
+
+impl CustomOp2 for Linear {
+    fn name(&self) -> &'static str {
+        OPERATOR
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        Self::forward((s1, l1), (s2, l2), None)
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        Self::backward(x, weight, &grad.contiguous()?)
+    }
+}
+
+impl CustomOp3 for Linear {
+    fn name(&self) -> &'static str {
+        OPERATOR
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        Self::forward((s1, l1), (s2, l2), Some((s3, l3)))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let (grad_x, grad_weight) = Self::backward(x, weight, &grad)?;
+        Ok((grad_x, grad_weight, Some(grad.sum(0)?))) // sum: [out]
+    }
+}

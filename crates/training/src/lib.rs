@@ -1,0 +1,36 @@
+//! The only training loop, and what surrounds it: experiments, solvers, checkpoints, the judge, evaluation.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`experiment`] | experiment files: inheritance, profiles, overrides |
+//! | [`run_config`] | what one training run is, and the hash that names it |
+//! | [`schedule`] | learning-rate schedules |
+//! | [`objective`] | what a generator minimises |
+//! | [`train`] | the loop |
+//! | [`checkpoint`] | what a stopped run leaves behind |
+//! | [`judging`] | the judge: trained, cached, tested |
+//! | [`evaluate`] | figures of drawn images |
+//! | [`reproduce`] | an experiment from its file to its results folder |
+//! | [`generate`] | images from a trained model |
+//! | [`provenance`] | commit, command, machine |
+//! | [`bench`] | timed training steps |
+//! | [`device`], [`progress`] | `--device`; the bar |
+
+pub mod bench;
+pub mod checkpoint;
+pub mod device;
+pub mod error;
+pub mod evaluate;
+pub mod experiment;
+pub mod generate;
+pub mod judging;
+pub mod objective;
+pub mod progress;
+pub mod provenance;
+pub mod reproduce;
+pub mod run_config;
+pub mod schedule;
+pub mod train;
+
+pub use error::{Error, Result};
+pub use experiment::{Catalogue, Experiment, Request};

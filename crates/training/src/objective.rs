@@ -1,0 +1,35 @@
+//! What a generator minimises: reconstruction, and a mask's segmentation where the network has a mask head (SPEC §5).
+
+use candle_core::Tensor;
+use multigen_models::Drawn;
+use multigen_ops as ops;
+
+use crate::run_config::TrainingConfig;
+use crate::{Error, Result};
+
+/// The truth of a batch.
+pub struct Targets {
+    /// Images `[n, 3, h, w]`.
+    pub images: Tensor,
+    /// Mask classes (0 background, 1 object), `[n·h·w]` u32, where the set has masks.
+    pub masks: Option<Tensor>,
+}
+
+/// Weighted sum of the losses: Σ(generated − truth)² / (2n), plus the mean per-pixel softmax loss of the mask.
+///
+/// # Errors
+/// When the network predicts a mask and the set has none.
+pub fn loss(drawn: &Drawn, targets: &Targets, config: &TrainingConfig) -> Result<Tensor> {
+    let reconstruction = ops::squared_error(&drawn.images, &targets.images)?;
+    let mut total = (reconstruction * config.reconstruction_weight)?;
+    if let Some(logits) = drawn.mask_logits.as_ref().filter(|_| config.mask_weight > 0.0) {
+        let masks = targets
+            .masks
+            .as_ref()
+            .ok_or_else(|| Error::config("data", "the network predicts a mask, but the set has none; choose another model"))?;
+        let (n, classes, h, w) = logits.dims4()?;
+        let logits = logits.permute((0, 2, 3, 1))?.reshape((n * h * w, classes))?; // [n·h·w, classes]
+        total = (total + (ops::softmax_cross_entropy(&logits, masks)? * config.mask_weight)?)?;
+    }
+    Ok(total)
+}

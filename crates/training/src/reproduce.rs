@@ -1,0 +1,398 @@
+//! An experiment from its file to its results folder: train (or reuse) every run, measure, write.
+//!
+//! The results folder gets `config.toml` and a manifest before the first step, and everything else when the figures are
+//! there; nothing that an earlier run wrote is touched before that. Runs lie in the cache under their configuration's
+//! hash: experiments that share a configuration share the run.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::{Instant, SystemTime};
+
+use candle_core::Device;
+use multigen_data::sets::digits;
+use multigen_data::{ImageSet, MnistSource, Part, Split};
+use multigen_measure::{
+    self as measure, BaselineOptions, Baselines, ExperimentDir, HistoryRow, Machine, Manifest, MetricRow, ModelRecord, ResultsDir, Samples,
+};
+use multigen_models::presets;
+use ndarray::Array4;
+
+use crate::checkpoint::RunFiles;
+use crate::evaluate::{self, Subject};
+use crate::experiment::Experiment;
+use crate::judging::{JudgeTraining, TrainedJudge, sha256_hex};
+use crate::provenance;
+use crate::run_config::{DataConfig, RunConfig, short_hash};
+use crate::train::{self, Surroundings, Trained};
+use crate::{Error, Result};
+
+/// The name under which the judge's reading of the true images stands in the tables.
+pub const TRUTH: &str = "truth";
+
+/// What `reproduce` was asked for, apart from the experiments.
+pub struct Options<'a> {
+    /// The checkout.
+    pub root: PathBuf,
+    /// Where results go.
+    pub results: ResultsDir,
+    /// Where MNIST comes from.
+    pub mnist: MnistSource,
+    /// The device and its word on the command line.
+    pub device: (Device, String),
+    /// The seeds.
+    pub seeds: Vec<u64>,
+    /// Becomes true when the user wants to stop.
+    pub interrupt: &'a AtomicBool,
+    /// Say nothing.
+    pub quiet: bool,
+    /// The command as the user typed it.
+    pub command: String,
+}
+
+/// One training run of an experiment.
+pub struct PlannedRun {
+    /// Its configuration.
+    pub config: RunConfig,
+    /// Its hash.
+    pub hash: String,
+    /// Whether its weights are in the cache.
+    pub complete: bool,
+}
+
+/// The images of an experiment: loaded once, split per seed.
+pub struct Data {
+    set: ImageSet,
+    sha256: String,
+    note: String,
+}
+
+impl Data {
+    /// Loads the images of an experiment.
+    ///
+    /// # Errors
+    /// When the files cannot be read.
+    pub fn load(config: &DataConfig, source: &MnistSource) -> Result<Self> {
+        let train = source.load(Part::Train)?;
+        let set = digits::build(&train, config.digits())?;
+        let bytes: Vec<u8> = set.images.iter().map(|pixel| (pixel * 255.0).round() as u8).collect();
+        let whence = match source {
+            MnistSource::Embedded { .. } => "real MNIST handwriting, the embedded copy".to_owned(),
+            MnistSource::Directory(dir) => format!("MNIST files of {}", dir.display()),
+        };
+        let note = format!(
+            "{} combinations of digit, style, colour and transform, from {whence}; style k of a digit is its k-th image in MNIST's training order",
+            set.len()
+        );
+        Ok(Self { set, sha256: sha256_hex(&[&bytes]), note })
+    }
+
+    /// The images.
+    pub fn set(&self) -> &ImageSet {
+        &self.set
+    }
+}
+
+/// The runs of an experiment, seed by seed, in the order in which they would be trained.
+///
+/// # Errors
+/// When a model's network does not fit the data.
+pub fn plan(experiment: &Experiment, data: &Data, options: &Options) -> Result<Vec<PlannedRun>> {
+    let mut runs = Vec::new();
+    for &seed in &options.seeds {
+        for model in &experiment.models {
+            let network = presets::generator(model)?;
+            check_factors(model, &network, &data.set)?;
+            let training = experiment.training.get(model).cloned().ok_or_else(|| Error::config(model.clone(), "has no solver"))?;
+            let config = RunConfig {
+                model: model.clone(),
+                network,
+                data: experiment.data.for_seed(seed),
+                data_sha256: data.sha256.clone(),
+                training,
+                device: crate::device::kind(&options.device.0).to_owned(),
+                seed,
+            };
+            let hash = config.hash()?;
+            let files = RunFiles::new(&options.results.cache(), model, seed, &hash);
+            runs.push(PlannedRun { complete: files.weights().exists(), config, hash });
+        }
+    }
+    Ok(runs)
+}
+
+/// Deletes an experiment's runs from the cache, so that they are trained anew.
+///
+/// # Errors
+/// When a folder cannot be deleted.
+pub fn forget(experiment: &Experiment, data: &Data, options: &Options) -> Result<()> {
+    for run in plan(experiment, data, options)? {
+        let files = RunFiles::new(&options.results.cache(), &run.config.model, run.config.seed, &run.hash);
+        std::fs::remove_dir_all(files.dir())
+            .or_else(train::missing_is_fine)
+            .map_err(|e| Error::file(files.dir(), format!("cannot be deleted ({e})")))?;
+    }
+    Ok(())
+}
+
+/// Seconds that an experiment's runs which are not in the cache would take, by timing a few steps of each model, and
+/// their hashes: a run that an earlier experiment of the same command trains is not counted again.
+///
+/// # Errors
+/// When a network cannot be built.
+pub fn estimate(experiment: &Experiment, data: &Data, options: &Options, known: &mut BTreeMap<String, f64>) -> Result<Vec<(PlannedRun, f64)>> {
+    let mut step_seconds: BTreeMap<String, f64> = BTreeMap::new();
+    let mut estimates = Vec::new();
+    for run in plan(experiment, data, options)? {
+        let seconds = if run.complete || known.contains_key(&run.hash) {
+            0.0
+        } else if let Some(&seconds) = step_seconds.get(&run.config.model) {
+            seconds
+        } else {
+            let split = Split::new(&data.set.factors, &data.set.combinations, &run.config.data.held_out)?;
+            train::estimate_seconds(&run.config, &data.set, &split, &options.device.0)?
+        };
+        if seconds > 0.0 {
+            step_seconds.insert(run.config.model.clone(), seconds);
+            known.insert(run.hash.clone(), seconds);
+        }
+        estimates.push((run, seconds));
+    }
+    Ok(estimates)
+}
+
+/// A network draws the levels that its preset names; the data must have just those.
+fn check_factors(model: &str, network: &multigen_models::GeneratorConfig, set: &ImageSet) -> Result<()> {
+    let expected = network.factors();
+    let found: Vec<(String, usize)> = set.factors.iter().map(|factor| (factor.name.clone(), factor.n_levels())).collect();
+    if expected != found {
+        let text = |factors: &[(String, usize)]| factors.iter().map(|(name, n)| format!("{name} {n}")).collect::<Vec<_>>().join(", ");
+        return Err(Error::config(model, format!("draws the factors {}, the data has {}; set data.transforms = 6", text(&expected), text(&found))));
+    }
+    let size = network.image_size(model)?;
+    if (size, size) != (set.height, set.width) {
+        return Err(Error::config(model, format!("draws {size}×{size} images, the data has {}×{}", set.height, set.width)));
+    }
+    Ok(())
+}
+
+/// Runs an experiment and writes its results folder, but for what analysis makes of it.
+///
+/// # Errors
+/// Whatever training, measuring or writing meets; complete runs stay in the cache.
+pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<ExperimentDir> {
+    let started = (SystemTime::now(), Instant::now());
+    let dir = options.results.experiment(&experiment.name);
+    let cache = options.results.cache();
+    dir.create()?;
+    let runs = plan(experiment, data, options)?;
+    let config = experiment.to_toml()?;
+    measure::atomic_write(&dir.config(), config.as_bytes())?;
+    let mut manifest = manifest(experiment, data, options, &runs, (&config, started.0));
+    manifest.write(&dir.manifest())?;
+
+    std::fs::create_dir_all(&cache).map_err(|e| Error::file(&cache, format!("cannot be made ({e}); free the disk or check its permissions")))?;
+    let judge_training = JudgeTraining::of_profile(&experiment.profile);
+    let judge = TrainedJudge::get(
+        &options.mnist,
+        experiment.data.digits(),
+        &judge_training,
+        &cache,
+        &options.device.0,
+        (options.interrupt, options.quiet),
+    )?;
+    manifest.judge = Some(judge.record.clone());
+
+    let around = Surroundings { device: &options.device.0, interrupt: options.interrupt, quiet: options.quiet };
+    let mut figures = Figures::default();
+    for &seed in &options.seeds {
+        let rules = experiment.data.for_seed(seed).held_out;
+        let split = Split::new(&data.set.factors, &data.set.combinations, &rules)?;
+        let evaluated = Evaluated::new(experiment, data, &split, seed)?;
+        figures.metrics.extend(evaluated.baselines(&judge)?);
+        for planned in runs.iter().filter(|planned| planned.config.seed == seed) {
+            let trained = train::train(&planned.config, &data.set, &split, &cache, around)?;
+            figures.add(&evaluated, planned, &trained, &judge, &dir)?;
+        }
+    }
+    for model in &mut manifest.models {
+        figures.describe(model);
+    }
+    measure::write_rows(&dir.metrics(), &figures.metrics)?;
+    measure::write_rows(&dir.history(), &figures.history)?;
+    measure::write_rows(&dir.evaluations(), &figures.evaluations)?;
+    manifest.duration_s = started.1.elapsed().as_secs_f64();
+    manifest.write(&dir.manifest())?;
+    Ok(dir)
+}
+
+fn manifest(experiment: &Experiment, data: &Data, options: &Options, runs: &[PlannedRun], (config, started): (&str, SystemTime)) -> Manifest {
+    let mut hashed = config.as_bytes().to_vec();
+    hashed.extend(runs.iter().flat_map(|run| run.hash.bytes()));
+    let models = experiment
+        .models
+        .iter()
+        .map(|model| {
+            let training = experiment.training.get(model);
+            ModelRecord {
+                name: model.clone(),
+                n_parameters: 0,
+                description: presets::describe(model).to_owned(),
+                steps: training.map_or(0, |t| t.steps),
+                batch: training.map_or(0, |t| t.batch as u64),
+                training_seconds: 0.0,
+                images_per_s: 0.0,
+                network_note: presets::generator(model).ok().map(|network| format!("is told: {}", network.what_it_is_told())),
+                differs_from_paper: experiment.differs_from_paper.get(model).cloned().unwrap_or_default(),
+            }
+        })
+        .collect();
+    let notes = [experiment.about.reference.clone()].into_iter().filter(|note| !note.is_empty()).collect();
+    Manifest {
+        experiment: experiment.name.clone(),
+        title: experiment.title.clone(),
+        question: experiment.about.question.clone(),
+        expected: experiment.about.expected.clone(),
+        profile: experiment.profile.clone(),
+        device: options.device.1.clone(),
+        dataset: data.note.clone(),
+        models,
+        seeds: options.seeds.clone(),
+        config_hash: short_hash(&hashed),
+        run_hashes: runs.iter().map(|run| (format!("{}-seed{}", run.config.model, run.config.seed), run.hash.clone())).collect(),
+        commit: provenance::commit(&options.root),
+        command: options.command.clone(),
+        started: measure::rfc3339_utc(started),
+        duration_s: 0.0,
+        machine: Machine::detect(),
+        judge: None,
+        notes,
+    }
+}
+
+/// Everything that goes into the tables of one experiment.
+#[derive(Default)]
+struct Figures {
+    metrics: Vec<MetricRow>,
+    history: Vec<HistoryRow>,
+    evaluations: Vec<measure::EvaluationRow>,
+    /// Per model: parameters, and per seed the training seconds.
+    models: BTreeMap<String, (u64, Vec<f64>)>,
+}
+
+impl Figures {
+    fn add(&mut self, evaluated: &Evaluated, planned: &PlannedRun, trained: &Trained, judge: &TrainedJudge, dir: &ExperimentDir) -> Result<()> {
+        let RunConfig { model, seed, .. } = &planned.config;
+        let images = evaluate::draw(&trained.generator, evaluated.set, evaluated.indices)?;
+        let (nearest, nearest_indices) = evaluate::nearest_training_images(&images, &evaluated.known()?, evaluated.split, evaluated.set)?;
+        self.metrics.extend(evaluate::measure_images(
+            evaluated.subject(model),
+            &images,
+            (evaluated.set, evaluated.indices),
+            judge,
+            Some(&nearest),
+        )?);
+        measure::write_samples(&dir.samples(model, *seed), &[evaluated.samples(&images, &nearest, &nearest_indices)?])?;
+        self.history.extend(trained.history.iter().enumerate().map(|(i, point)| HistoryRow {
+            model: model.clone(),
+            seed: *seed,
+            step: i as u64 + 1,
+            loss: point.loss,
+            learning_rate: point.learning_rate,
+            images_per_s: point.images_per_s,
+        }));
+        self.evaluations.extend(trained.progress.evaluations.iter().cloned());
+        let entry = self.models.entry(model.clone()).or_default();
+        entry.0 = trained.generator.params().count() as u64;
+        entry.1.push(trained.progress.seconds);
+        Ok(())
+    }
+
+    fn describe(&self, record: &mut ModelRecord) {
+        if let Some((n_parameters, seconds)) = self.models.get(&record.name) {
+            record.n_parameters = *n_parameters;
+            record.training_seconds = seconds.iter().sum::<f64>() / seconds.len().max(1) as f64;
+            record.images_per_s = (record.steps * record.batch) as f64 / record.training_seconds.max(f64::MIN_POSITIVE);
+        }
+    }
+}
+
+/// The set of combinations that an experiment measures, for one seed's split.
+struct Evaluated<'a> {
+    experiment: &'a Experiment,
+    seed: u64,
+    set: &'a ImageSet,
+    split: &'a Split,
+    indices: &'a [usize],
+    /// Rows of `indices` that the grid shows.
+    shown: Vec<usize>,
+    train_images: Array4<f32>,
+    train_levels: Vec<Vec<usize>>,
+}
+
+impl<'a> Evaluated<'a> {
+    fn new(experiment: &'a Experiment, data: &'a Data, split: &'a Split, seed: u64) -> Result<Self> {
+        let set = &data.set;
+        let name = &experiment.evaluate.set;
+        let on_training = name == "train";
+        let indices = if on_training { &split.train } else { split.indices(name).unwrap_or_default() };
+        if indices.is_empty() {
+            return Err(Error::config("evaluate.set", format!("'{name}' holds no image; expected at least one")));
+        }
+        let mut shown = Vec::new();
+        for label in &experiment.evaluate.show {
+            let combination = set.factors.parse(label)?;
+            let row = set.find(&combination).and_then(|index| indices.iter().position(|&i| i == index));
+            shown.push(row.ok_or_else(|| Error::config("evaluate.show", format!("'{label}' is not in the set '{name}'")))?);
+        }
+        if shown.is_empty() {
+            let stride = indices.len().div_ceil(experiment.evaluate.show_at_most.max(1)).max(1);
+            shown = (0..indices.len()).step_by(stride).collect();
+        }
+        shown.truncate(experiment.evaluate.show_at_most);
+        let train_images = evaluate::truth(set, &split.train)?;
+        let train_levels = split.train.iter().filter_map(|&i| set.combinations.get(i).map(|c| c.0.clone())).collect();
+        Ok(Self { experiment, seed, set, split, indices, shown, train_images, train_levels })
+    }
+
+    fn subject<'b>(&'b self, model: &'b str) -> Subject<'b> {
+        Subject { experiment: &self.experiment.name, model, seed: self.seed, set: &self.experiment.evaluate.set }
+    }
+
+    fn known(&self) -> Result<Baselines<'_>> {
+        Ok(Baselines::new(self.train_images.view(), &self.train_levels)?)
+    }
+
+    /// The baselines' figures, and the judge's reading of the true images.
+    fn baselines(&self, judge: &TrainedJudge) -> Result<Vec<MetricRow>> {
+        let truth = evaluate::truth(self.set, self.indices)?;
+        let targets: Vec<Vec<usize>> = self.indices.iter().filter_map(|&i| self.set.combinations.get(i).map(|c| c.0.clone())).collect();
+        let on_training = self.experiment.evaluate.set == "train";
+        let own: Vec<usize> = (0..targets.len()).collect();
+        let baseline_options = BaselineOptions {
+            additive_within: Some(self.set.factors.position("colour")?),
+            mean_over: Some((self.set.factors.position("style")?, "baseline: mean of the same digit")),
+            own: on_training.then_some(own.as_slice()),
+        };
+        let mut rows = evaluate::measure_images(self.subject(TRUTH), &truth, (self.set, self.indices), judge, None)?;
+        // The truth's distance to itself is no figure; what the judge makes of it is the ceiling of what it can say.
+        rows.retain(|row| row.metric.starts_with("judge_"));
+        for (name, images) in self.known()?.all(truth.view(), &targets, baseline_options)? {
+            rows.extend(evaluate::measure_images(self.subject(&name), &images, (self.set, self.indices), judge, None)?);
+        }
+        Ok(rows)
+    }
+
+    fn samples(&self, images: &Array4<f32>, nearest: &Array4<f32>, nearest_indices: &[usize]) -> Result<Samples> {
+        let shown: Vec<usize> = self.shown.iter().filter_map(|&row| self.indices.get(row).copied()).collect();
+        let label = |&index: &usize| self.set.label(index).unwrap_or_default();
+        Ok(Samples {
+            set: self.experiment.evaluate.set.clone(),
+            labels: shown.iter().map(label).collect(),
+            truth: evaluate::truth(self.set, &shown)?,
+            generated: evaluate::select(images, &self.shown),
+            nearest: evaluate::select(nearest, &self.shown),
+            nearest_labels: self.shown.iter().filter_map(|&row| nearest_indices.get(row)).map(label).collect(),
+        })
+    }
+}

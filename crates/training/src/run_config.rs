@@ -1,0 +1,138 @@
+//! What one training run is: data, network, solver, seed; and the hash that names it.
+
+use multigen_data::{DigitsConfig, HeldOut, Rule};
+use multigen_models::GeneratorConfig;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::schedule::Schedule;
+use crate::{Error, Result};
+
+/// The solver and what surrounds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Updates in all.
+    pub steps: u64,
+    /// Images per step.
+    pub batch: usize,
+    /// Base learning rate.
+    pub learning_rate: f64,
+    /// Adam's decay of the first moment.
+    pub beta1: f64,
+    /// Adam's decay of the second moment.
+    pub beta2: f64,
+    /// L2 weight decay, added to the gradient as Caffe does.
+    pub weight_decay: f64,
+    /// How the rate changes.
+    pub schedule: Schedule,
+    /// Weight of the reconstruction loss Σ(generated − truth)² / (2·batch).
+    pub reconstruction_weight: f64,
+    /// Weight of the mask head's mean per-pixel softmax loss.
+    pub mask_weight: f64,
+    /// Steps between two evaluations on samples of the training and the held-out sets.
+    pub evaluate_every: u64,
+    /// Steps between two checkpoints.
+    pub checkpoint_every: u64,
+}
+
+impl TrainingConfig {
+    /// Every rule that one field sets for another.
+    pub(crate) fn validate(&self, file: &str) -> Result<()> {
+        let wrong = |problem: String| Err(Error::config(file, problem));
+        for (name, value) in [("steps", self.steps), ("evaluate_every", self.evaluate_every), ("checkpoint_every", self.checkpoint_every)] {
+            if value == 0 {
+                return wrong(format!("{name} = 0: expected at least 1"));
+            }
+        }
+        if self.batch == 0 {
+            return wrong("batch = 0: expected at least 1".to_owned());
+        }
+        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
+            return wrong(format!("learning_rate = {}: expected a positive number", self.learning_rate));
+        }
+        for (name, value) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            if !(0.0..1.0).contains(&value) {
+                return wrong(format!("{name} = {value}: expected a number from 0 to below 1"));
+            }
+        }
+        for (name, value) in [
+            ("weight_decay", self.weight_decay),
+            ("reconstruction_weight", self.reconstruction_weight),
+            ("mask_weight", self.mask_weight),
+        ] {
+            if !(value.is_finite() && value >= 0.0) {
+                return wrong(format!("{name} = {value}: expected a number of at least 0"));
+            }
+        }
+        if self.reconstruction_weight == 0.0 && self.mask_weight == 0.0 {
+            return wrong("reconstruction_weight and mask_weight are both 0: nothing would be learned".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Which images, and which of them are held out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// The set's name.
+    pub set: String,
+    /// Levels of the factor transform: 6, or 8 for all symmetries of the square.
+    pub transforms: usize,
+    /// What training never sees.
+    pub held_out: Vec<HeldOut>,
+}
+
+impl DataConfig {
+    pub(crate) fn digits(&self) -> DigitsConfig {
+        DigitsConfig { transforms: self.transforms }
+    }
+
+    /// The data of one seed: shares of cells are drawn anew for each, so that an interval over seeds covers the draw.
+    pub(crate) fn for_seed(&self, seed: u64) -> Self {
+        let mut data = self.clone();
+        for held_out in &mut data.held_out {
+            if let Rule::Share(share) = &mut held_out.rule {
+                share.seed = share.seed.wrapping_add(seed);
+            }
+        }
+        data
+    }
+}
+
+/// Everything that decides a run's bytes, but for the number of threads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// The model's name.
+    pub model: String,
+    /// Its network in full, so that a changed preset is another run.
+    pub network: GeneratorConfig,
+    /// The data.
+    pub data: DataConfig,
+    /// SHA-256 of the images, so that other files under the same names are another run.
+    pub data_sha256: String,
+    /// The solver.
+    pub training: TrainingConfig,
+    /// The device's kind (`cpu` or `cuda`): their sums differ in order.
+    pub device: String,
+    /// The seed.
+    pub seed: u64,
+}
+
+impl RunConfig {
+    /// Sixteen hexadecimal digits that name this configuration.
+    ///
+    /// # Errors
+    /// When the configuration cannot be written as JSON.
+    pub fn hash(&self) -> Result<String> {
+        let json = serde_json::to_vec(self).map_err(|e| Error::config(&self.model, e.to_string()))?;
+        Ok(short_hash(&json))
+    }
+}
+
+/// The first sixteen hexadecimal digits of the SHA-256 of `bytes`.
+pub(crate) fn short_hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,65 @@
+//! `cargo xtask generate --digit 7 --style 9 --colour red --transform mirror-x --out FILE.png`
+
+use std::io::Cursor;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use image::imageops::FilterType;
+use image::{ImageFormat, Rgb, RgbImage};
+use multigen_training::{device, generate};
+
+use crate::workspace::Places;
+
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The digit, 0 to 9
+    #[arg(long)]
+    digit: String,
+    /// The style, 0 to 9
+    #[arg(long)]
+    style: String,
+    /// red, green or blue
+    #[arg(long)]
+    colour: String,
+    /// identity, rotate-90, rotate-180, rotate-270, mirror-x or mirror-y
+    #[arg(long)]
+    transform: String,
+    /// The picture to write
+    #[arg(long, value_name = "FILE.png")]
+    out: PathBuf,
+    /// The model to draw with [default: the best trained operator model]
+    #[arg(long)]
+    model: Option<String>,
+    /// Enlarge each pixel to this many
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    scale: u32,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    #[command(flatten)]
+    places: Places,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let device = device::parse(&arguments.device)?;
+    let runs = generate::trained_runs(&arguments.places.results()?.cache())?;
+    let run = generate::choose(runs, arguments.model.as_deref())?;
+    let factors = generate::factors(&run)?;
+    let label = format!(
+        "digit={} style={} colour={} transform={}",
+        arguments.digit, arguments.style, arguments.colour, arguments.transform
+    );
+    let combination = factors.parse(&label)?;
+    let drawn = generate::image(&run, &combination, &device)?;
+    let (_, h, w) = drawn.dim();
+    let picture = RgbImage::from_fn(w as u32, h as u32, |x, y| {
+        Rgb([0, 1, 2].map(|c| (drawn[[c, y as usize, x as usize]] * 255.0).round() as u8))
+    });
+    let picture = image::imageops::resize(&picture, w as u32 * arguments.scale, h as u32 * arguments.scale, FilterType::Nearest);
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, ImageFormat::Png).context("the picture cannot be encoded")?;
+    multigen_measure::atomic_write(&arguments.out, bytes.get_ref())?;
+    println!("{}: {label}, drawn by {} (seed {}, {} steps)", arguments.out.display(), run.config.model, run.config.seed, run.config.training.steps);
+    Ok(())
+}

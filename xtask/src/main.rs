@@ -1,0 +1,65 @@
+//! The command line: every command is one file, parses its arguments and calls the crates.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod data;
+mod generate;
+mod interrupt;
+mod list;
+mod report;
+mod reproduce;
+mod show;
+mod workspace;
+
+/// Memory that a training step frees is kept for the next one: fresh memory costs page faults.
+#[global_allocator]
+static ALLOCATOR: multigen_ops::RecyclingAllocator = multigen_ops::RecyclingAllocator::new();
+
+/// Reproduces, tests and goes beyond the Generative Cooperative Net research.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train, measure and report experiments: a full name, an ending such as result-3, or all
+    Reproduce(reproduce::Arguments),
+    /// List the experiments
+    List(list::Arguments),
+    /// Print an experiment resolved, and what it changes in its parent
+    Show(show::Arguments),
+    /// Draw one image with a trained generator
+    Generate(generate::Arguments),
+    /// Make tables, figures and index.html anew from what is in results/
+    Report(report::Arguments),
+    /// Time training steps
+    Bench(bench::Arguments),
+    /// Data sets: fetch MNIST from the hub and compare it with the embedded copy
+    Data(data::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Reproduce(arguments) => reproduce::run(&arguments),
+        Command::List(arguments) => list::run(&arguments),
+        Command::Show(arguments) => show::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Data(arguments) => data::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line, whatever the layers below wrote.
+            eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
+            ExitCode::FAILURE
+        }
+    }
+}

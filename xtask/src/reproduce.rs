@@ -1,0 +1,127 @@
+//! `cargo xtask reproduce NAME…`
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use multigen_training::reproduce::{self, Data, Options};
+use multigen_training::{Experiment, Request, device, progress};
+
+use crate::interrupt;
+use crate::workspace::Places;
+
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// A full name, an ending such as result-3, or all
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+    /// smoke (seconds), quick (minutes) or paper (the research's exact solver)
+    #[arg(long, default_value = "quick")]
+    profile: String,
+    /// Number of seeds; intervals need two, verdicts five
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: u64,
+    /// Train the further models of each experiment as well
+    #[arg(long)]
+    all_models: bool,
+    /// Train anew what is already trained
+    #[arg(long)]
+    fresh: bool,
+    /// Change the configuration: a solver field, MODEL.field, or a path that `show` prints
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Say what would be trained, and for how long, and stop
+    #[arg(long)]
+    dry_run: bool,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Folder with your own MNIST idx files, plain or .gz
+    #[arg(long, value_name = "DIR")]
+    mnist: Option<PathBuf>,
+    #[command(flatten)]
+    places: Places,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let catalogue = arguments.places.catalogue()?;
+    let request = Request { profile: arguments.profile.clone(), all_models: arguments.all_models, overrides: arguments.overrides.clone() };
+    let mut names: Vec<String> = Vec::new();
+    for word in &arguments.names {
+        for name in catalogue.matching(word)? {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    let experiments = names.iter().map(|name| catalogue.resolve(name, &request)).collect::<multigen_training::Result<Vec<_>>>()?;
+    let options = Options {
+        root: arguments.places.root()?,
+        results: arguments.places.results()?,
+        mnist: arguments.places.mnist(arguments.mnist.as_ref())?,
+        device: (device::parse(&arguments.device)?, arguments.device.clone()),
+        seeds: (0..arguments.seeds).collect(),
+        interrupt: interrupt::flag()?,
+        quiet: false,
+        command: command_line(),
+    };
+    // The cheapest checks first: a folder that cannot be written is found before the first step, not after the last.
+    if !arguments.dry_run {
+        options.results.check_writable()?;
+    }
+    let data = experiments
+        .iter()
+        .map(|experiment| Data::load(&experiment.data, &options.mnist))
+        .collect::<multigen_training::Result<Vec<_>>>()?;
+    let long = arguments.dry_run || arguments.profile == "paper" || arguments.names.iter().any(|name| name == "all");
+    if long {
+        announce(&experiments, &data, &options)?;
+    }
+    if arguments.dry_run {
+        return Ok(());
+    }
+    if arguments.fresh {
+        // All of them before the first is trained: experiments share runs, and none is to be trained twice.
+        for (experiment, data) in experiments.iter().zip(&data) {
+            reproduce::forget(experiment, data, &options)?;
+        }
+    }
+    for (experiment, data) in experiments.iter().zip(&data) {
+        eprintln!("{}: {} ({} profile)", experiment.name, experiment.title, experiment.profile);
+        reproduce::run(experiment, data, &options)?;
+        multigen_analysis::write_experiment(options.results.root(), &experiment.name)?;
+    }
+    multigen_analysis::write_report(options.results.root())?;
+    for experiment in &experiments {
+        eprintln!("pictures: {}", options.results.experiment(&experiment.name).root().display());
+    }
+    eprintln!("report:   {}", options.results.index().display());
+    Ok(())
+}
+
+/// Prints what would be trained and how long it would take here.
+fn announce(experiments: &[Experiment], data: &[Data], options: &Options) -> Result<()> {
+    let mut known = BTreeMap::new();
+    let mut total = 0.0;
+    for (experiment, data) in experiments.iter().zip(data) {
+        eprintln!("{} ({} profile): {}", experiment.name, experiment.profile, experiment.about.question);
+        for (run, seconds) in reproduce::estimate(experiment, data, options, &mut known)? {
+            let what = match (run.complete, seconds > 0.0) {
+                (true, _) => "trained already".to_owned(),
+                (false, true) => format!("about {}", progress::duration_text(seconds)),
+                (false, false) => "shares a run above".to_owned(),
+            };
+            let training = &run.config.training;
+            eprintln!("  {} seed {}: {} steps of {}, {what}", run.config.model, run.config.seed, training.steps, training.batch);
+            total += seconds;
+        }
+    }
+    eprintln!("in all about {} of training on this machine ({:.2} hours)", progress::duration_text(total), total / 3600.0);
+    Ok(())
+}
+
+/// The command as the user would type it again.
+fn command_line() -> String {
+    std::iter::once("cargo xtask".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,58 @@
+//! Where things lie: the checkout, its experiments, its data, its results.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use multigen_data::MnistSource;
+use multigen_measure::ResultsDir;
+use multigen_training::{Catalogue, experiment};
+
+/// Where a command reads and writes.
+#[derive(Args, Debug)]
+pub struct Places {
+    /// Folder of experiment files [default: experiments/ of the checkout]
+    #[arg(long, value_name = "DIR")]
+    experiments: Option<PathBuf>,
+    /// Folder for results [default: results/ of the checkout]
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+}
+
+impl Places {
+    /// The checkout: from the current folder upwards, else the one that this program was built from.
+    pub fn root(&self) -> Result<PathBuf> {
+        let here = std::env::current_dir().context("the current folder cannot be read; change to another one")?;
+        match experiment::find_root(&here) {
+            Ok(root) => Ok(root),
+            Err(error) => {
+                let built_from = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+                Ok(experiment::find_root(&built_from).map_err(|_| error)?)
+            }
+        }
+    }
+
+    /// The experiments.
+    pub fn catalogue(&self) -> Result<Catalogue> {
+        Ok(Catalogue::new(match &self.experiments {
+            Some(dir) => dir.clone(),
+            None => self.root()?.join("experiments"),
+        }))
+    }
+
+    /// The results.
+    pub fn results(&self) -> Result<ResultsDir> {
+        Ok(ResultsDir::new(match &self.results {
+            Some(dir) => dir.clone(),
+            None => self.root()?.join("results"),
+        }))
+    }
+
+    /// MNIST: the user's files, or the embedded copy.
+    pub fn mnist(&self, dir: Option<&PathBuf>) -> Result<MnistSource> {
+        Ok(match dir {
+            Some(dir) => MnistSource::Directory(dir.clone()),
+            None => MnistSource::Embedded { datasets: self.root()?.join("datasets") },
+        })
+    }
+}
