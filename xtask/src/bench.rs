@@ -78,7 +78,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 ours.median / theirs.median
             );
         }
-        println!("{net}, batch {batch}: median ratio to {} of {} pairs: {:.3}", name(rival), arguments.pairs, Time::of(ratios).median);
+        println!(
+            "{net}, batch {batch}: median ratio to {} of {} pairs: {:.3}",
+            name(rival),
+            arguments.pairs,
+            Time::of(ratios).median
+        );
     }
     Ok(())
 }

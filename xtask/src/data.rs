@@ -33,7 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 #[cfg(not(feature = "hub"))]
 fn fetch_mnist(_places: &Places) -> Result<()> {
     anyhow::bail!(
-        "this program was built without the hub; run `cargo run --package xtask --features hub -- data fetch mnist` (the embedded copy needs no hub)"
+        "this program was built without the hub; run `cargo xtask-hub data fetch mnist` (the embedded copy needs no hub)"
     )
 }
 

@@ -56,10 +56,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let picture = RgbImage::from_fn(w as u32, h as u32, |x, y| {
         Rgb([0, 1, 2].map(|c| (drawn[[c, y as usize, x as usize]] * 255.0).round() as u8))
     });
-    let picture = image::imageops::resize(&picture, w as u32 * arguments.scale, h as u32 * arguments.scale, FilterType::Nearest);
+    let picture =
+        image::imageops::resize(&picture, w as u32 * arguments.scale, h as u32 * arguments.scale, FilterType::Nearest);
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, ImageFormat::Png).context("the picture cannot be encoded")?;
     multigen_measure::atomic_write(&arguments.out, bytes.get_ref())?;
-    println!("{}: {label}, drawn by {} (seed {}, {} steps)", arguments.out.display(), run.config.model, run.config.seed, run.config.training.steps);
+    println!(
+        "{}: {label}, drawn by {} (seed {}, {} steps)",
+        arguments.out.display(),
+        run.config.model,
+        run.config.seed,
+        run.config.training.steps
+    );
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
+use multigen_measure::ResultsDir;
 
 use crate::workspace::Places;
 
@@ -13,7 +14,15 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let results = arguments.places.results()?;
-    multigen_analysis::write_report(results.root())?;
+    write(&results)?;
     println!("report: {}", results.index().display());
+    Ok(())
+}
+
+/// Makes every report anew and says which folders were left out.
+pub fn write(results: &ResultsDir) -> Result<()> {
+    for (experiment, reason) in multigen_analysis::write_report(results.root())?.skipped {
+        eprintln!("left out of the report: {experiment}: {reason}");
+    }
     Ok(())
 }

@@ -8,8 +8,8 @@ use clap::Args;
 use multigen_training::reproduce::{self, Data, Options};
 use multigen_training::{Experiment, Request, device, progress};
 
-use crate::interrupt;
 use crate::workspace::Places;
+use crate::{interrupt, report};
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -46,7 +46,11 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let catalogue = arguments.places.catalogue()?;
-    let request = Request { profile: arguments.profile.clone(), all_models: arguments.all_models, overrides: arguments.overrides.clone() };
+    let request = Request {
+        profile: arguments.profile.clone(),
+        all_models: arguments.all_models,
+        overrides: arguments.overrides.clone(),
+    };
     let mut names: Vec<String> = Vec::new();
     for word in &arguments.names {
         for name in catalogue.matching(word)? {
@@ -55,7 +59,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             }
         }
     }
-    let experiments = names.iter().map(|name| catalogue.resolve(name, &request)).collect::<multigen_training::Result<Vec<_>>>()?;
+    let experiments =
+        names.iter().map(|name| catalogue.resolve(name, &request)).collect::<multigen_training::Result<Vec<_>>>()?;
     let options = Options {
         root: arguments.places.root()?,
         results: arguments.places.results()?,
@@ -92,7 +97,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         reproduce::run(experiment, data, &options)?;
         multigen_analysis::write_experiment(options.results.root(), &experiment.name)?;
     }
-    multigen_analysis::write_report(options.results.root())?;
+    report::write(&options.results)?;
     for experiment in &experiments {
         eprintln!("pictures: {}", options.results.experiment(&experiment.name).root().display());
     }
@@ -113,11 +118,18 @@ fn announce(experiments: &[Experiment], data: &[Data], options: &Options) -> Res
                 (false, false) => "shares a run above".to_owned(),
             };
             let training = &run.config.training;
-            eprintln!("  {} seed {}: {} steps of {}, {what}", run.config.model, run.config.seed, training.steps, training.batch);
+            eprintln!(
+                "  {} seed {}: {} steps of {}, {what}",
+                run.config.model, run.config.seed, training.steps, training.batch
+            );
             total += seconds;
         }
     }
-    eprintln!("in all about {} of training on this machine ({:.2} hours)", progress::duration_text(total), total / 3600.0);
+    eprintln!(
+        "in all about {} of training on this machine ({:.2} hours)",
+        progress::duration_text(total),
+        total / 3600.0
+    );
     Ok(())
 }
 

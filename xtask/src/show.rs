@@ -25,7 +25,11 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let catalogue = arguments.places.catalogue()?;
-    let request = Request { profile: arguments.profile.clone(), all_models: arguments.all_models, overrides: arguments.overrides.clone() };
+    let request = Request {
+        profile: arguments.profile.clone(),
+        all_models: arguments.all_models,
+        overrides: arguments.overrides.clone(),
+    };
     for name in catalogue.matching(&arguments.name)? {
         let experiment = catalogue.resolve(&name, &request)?;
         println!("# {name}, resolved for the {} profile", arguments.profile);

@@ -34,7 +34,13 @@ pub(crate) enum Activated {
 
 impl Activation {
     /// Makes the activation's parameters under `name` for `channels` channels.
-    pub(crate) fn build(self, params: &mut Params, name: &str, channels: usize, rng: &mut impl rand::Rng) -> Result<Activated> {
+    pub(crate) fn build(
+        self,
+        params: &mut Params,
+        name: &str,
+        channels: usize,
+        rng: &mut impl rand::Rng,
+    ) -> Result<Activated> {
         Ok(match self {
             Activation::Linear => Activated::Linear,
             Activation::Relu => Activated::Relu,

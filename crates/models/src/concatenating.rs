@@ -121,11 +121,19 @@ pub(crate) struct BranchLayers {
 }
 
 impl BranchLayers {
-    pub(crate) fn build(params: &mut Params, branch: &Branch, activation: Activation, rules: FillingRules, rng: &mut impl Rng) -> Result<Self> {
+    pub(crate) fn build(
+        params: &mut Params,
+        branch: &Branch,
+        activation: Activation,
+        rules: FillingRules,
+        rng: &mut impl Rng,
+    ) -> Result<Self> {
         let name = format!("branches.{}", branch.factor);
         let filling = fc_filling(rules);
         let first = match rules {
-            FillingRules::DigitsV1 if branch.factor == "digit" => LayerFilling { weight: Filling::Gaussian(1.0), ..filling },
+            FillingRules::DigitsV1 if branch.factor == "digit" => {
+                LayerFilling { weight: Filling::Gaussian(1.0), ..filling }
+            }
             _ => filling,
         };
         Ok(Self {
@@ -148,9 +156,11 @@ impl BranchLayers {
 fn fc_filling(rules: FillingRules) -> LayerFilling {
     match rules {
         FillingRules::Plain => LayerFilling::default(),
-        FillingRules::DigitsV1 => {
-            LayerFilling { bias: 0.1, bias_multipliers: Multipliers { learning_rate: 2.0, decay: 1.0 }, ..LayerFilling::default() }
-        }
+        FillingRules::DigitsV1 => LayerFilling {
+            bias: 0.1,
+            bias_multipliers: Multipliers { learning_rate: 2.0, decay: 1.0 },
+            ..LayerFilling::default()
+        },
     }
 }
 
@@ -194,9 +204,10 @@ impl Decoder {
         let mut deconvs = Vec::new();
         let filling = match config.filling {
             FillingRules::Plain => LayerFilling::default(),
-            FillingRules::DigitsV1 => {
-                LayerFilling { bias_multipliers: Multipliers { learning_rate: 0.0, decay: 0.0 }, ..LayerFilling::default() }
-            }
+            FillingRules::DigitsV1 => LayerFilling {
+                bias_multipliers: Multipliers { learning_rate: 0.0, decay: 0.0 },
+                ..LayerFilling::default()
+            },
         };
         for (i, &layer) in config.upsampling.iter().enumerate() {
             let name = i + 1;
@@ -258,7 +269,13 @@ impl Concatenating {
         let channels = config.upsampling.last().map_or(0, |layer| layer.channels);
         let mask_head = match config.mask_head {
             false => None,
-            true => Some(Conv2d::build(params, "mask_head", [2, channels, 1, 1], Conv2dConfig { stride: 1, padding: 0 }, rng)?),
+            true => Some(Conv2d::build(
+                params,
+                "mask_head",
+                [2, channels, 1, 1],
+                Conv2dConfig { stride: 1, padding: 0 },
+                rng,
+            )?),
         };
         Ok(Self { branches, decoder, mask_head })
     }

@@ -38,7 +38,9 @@ pub enum Error {
         last: usize,
     },
     /// Stored weights do not belong to this network.
-    #[error("{source_name}: weight {weight}: expected shape {expected:?}, found {found}; it belongs to another network")]
+    #[error(
+        "{source_name}: weight {weight}: expected shape {expected:?}, found {found}; it belongs to another network"
+    )]
     Weight {
         /// Where the weights came from.
         source_name: String,

@@ -56,7 +56,9 @@ impl GeneratorConfig {
             Self::Concatenating(_) => "levels as one-hot vectors, nothing else",
             Self::Operator(config) => match config.action {
                 ActionKind::Latent { .. } => "which factors act (on the code), and that colour scales channels",
-                ActionKind::Attention => "which factors act (each output pixel mixes input pixels), and that colour scales channels",
+                ActionKind::Attention => {
+                    "which factors act (each output pixel mixes input pixels), and that colour scales channels"
+                }
                 ActionKind::Affine { bank: Bank::Turns } => {
                     "that transforms are affine maps of the image, started from sixteen turned and mirrored ones, but not which is which; and that colour scales channels"
                 }
@@ -100,7 +102,9 @@ impl Generator {
     pub fn new(name: &str, config: &GeneratorConfig, device: &Device, rng: &mut impl Rng) -> Result<Self> {
         let mut params = Params::new(device);
         let layers = match config {
-            GeneratorConfig::Concatenating(config) => Layers::Concatenating(Concatenating::build(&mut params, name, config, rng)?),
+            GeneratorConfig::Concatenating(config) => {
+                Layers::Concatenating(Concatenating::build(&mut params, name, config, rng)?)
+            }
             GeneratorConfig::Operator(config) => Layers::Operator(Operator::build(&mut params, name, config, rng)?),
         };
         Ok(Self { name: name.to_owned(), factors: config.factors(), params, layers })

@@ -58,7 +58,13 @@ impl Judge {
         let mut convs = Vec::new();
         for (i, (&kernel, pair)) in KERNELS.iter().zip(CHANNELS.windows(2)).enumerate() {
             let geometry = Conv2dConfig { stride: 2, padding: kernel / 2 };
-            convs.push(Conv2d::build(&mut params, &format!("conv{}", i + 1), [pair[1], pair[0], kernel, kernel], geometry, rng)?);
+            convs.push(Conv2d::build(
+                &mut params,
+                &format!("conv{}", i + 1),
+                [pair[1], pair[0], kernel, kernel],
+                geometry,
+                rng,
+            )?);
             size = size.div_ceil(2);
         }
         let n_features = CHANNELS[3] * size * size;
@@ -67,7 +73,13 @@ impl Judge {
             .heads
             .iter()
             .map(|(factor, levels)| {
-                let head = Linear::build(&mut params, &format!("heads.{factor}"), (WIDTH, *levels), LayerFilling::default(), rng)?;
+                let head = Linear::build(
+                    &mut params,
+                    &format!("heads.{factor}"),
+                    (WIDTH, *levels),
+                    LayerFilling::default(),
+                    rng,
+                )?;
                 Ok((factor.clone(), head))
             })
             .collect::<Result<Vec<_>>>()?;

@@ -18,7 +18,12 @@ pub(crate) struct LayerFilling {
 
 impl Default for LayerFilling {
     fn default() -> Self {
-        Self { weight: Filling::Xavier, weight_multipliers: Multipliers::default(), bias: 0.0, bias_multipliers: Multipliers::default() }
+        Self {
+            weight: Filling::Xavier,
+            weight_multipliers: Multipliers::default(),
+            bias: 0.0,
+            bias_multipliers: Multipliers::default(),
+        }
     }
 }
 
@@ -30,9 +35,27 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
-    pub(crate) fn build(params: &mut Params, name: &str, (n_in, n_out): (usize, usize), filling: LayerFilling, rng: &mut impl Rng) -> Result<Self> {
-        let weight = params.create(&format!("{name}.weight"), &[n_out, n_in], filling.weight, filling.weight_multipliers, rng)?;
-        let bias = params.create(&format!("{name}.bias"), &[n_out], Filling::Constant(filling.bias), filling.bias_multipliers, rng)?;
+    pub(crate) fn build(
+        params: &mut Params,
+        name: &str,
+        (n_in, n_out): (usize, usize),
+        filling: LayerFilling,
+        rng: &mut impl Rng,
+    ) -> Result<Self> {
+        let weight = params.create(
+            &format!("{name}.weight"),
+            &[n_out, n_in],
+            filling.weight,
+            filling.weight_multipliers,
+            rng,
+        )?;
+        let bias = params.create(
+            &format!("{name}.bias"),
+            &[n_out],
+            Filling::Constant(filling.bias),
+            filling.bias_multipliers,
+            rng,
+        )?;
         Ok(Self { weight, bias })
     }
 
@@ -71,10 +94,24 @@ pub(crate) struct ConvTranspose2d {
 }
 
 impl ConvTranspose2d {
-    pub(crate) fn build(params: &mut Params, name: &str, n_in: usize, layer: Upsampling, filling: LayerFilling, rng: &mut impl Rng) -> Result<Self> {
+    pub(crate) fn build(
+        params: &mut Params,
+        name: &str,
+        n_in: usize,
+        layer: Upsampling,
+        filling: LayerFilling,
+        rng: &mut impl Rng,
+    ) -> Result<Self> {
         let shape = [n_in, layer.channels, layer.kernel, layer.kernel];
-        let weight = params.create(&format!("{name}.weight"), &shape, filling.weight, filling.weight_multipliers, rng)?;
-        let bias = params.create(&format!("{name}.bias"), &[layer.channels], Filling::Constant(filling.bias), filling.bias_multipliers, rng)?;
+        let weight =
+            params.create(&format!("{name}.weight"), &shape, filling.weight, filling.weight_multipliers, rng)?;
+        let bias = params.create(
+            &format!("{name}.bias"),
+            &[layer.channels],
+            Filling::Constant(filling.bias),
+            filling.bias_multipliers,
+            rng,
+        )?;
         Ok(Self { weight, bias, config: ConvTranspose2dConfig { stride: layer.stride, padding: layer.padding } })
     }
 
@@ -92,9 +129,16 @@ pub(crate) struct Conv2d {
 }
 
 impl Conv2d {
-    pub(crate) fn build(params: &mut Params, name: &str, shape: [usize; 4], config: Conv2dConfig, rng: &mut impl Rng) -> Result<Self> {
+    pub(crate) fn build(
+        params: &mut Params,
+        name: &str,
+        shape: [usize; 4],
+        config: Conv2dConfig,
+        rng: &mut impl Rng,
+    ) -> Result<Self> {
         let weight = params.create(&format!("{name}.weight"), &shape, Filling::Xavier, Multipliers::default(), rng)?;
-        let bias = params.create(&format!("{name}.bias"), &shape[..1], Filling::Constant(0.0), Multipliers::default(), rng)?;
+        let bias =
+            params.create(&format!("{name}.bias"), &shape[..1], Filling::Constant(0.0), Multipliers::default(), rng)?;
         Ok(Self { weight, bias, config })
     }
 

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor, Var};
-use rand::RngExt;
 use rand::Rng;
+use rand::RngExt;
 
 use crate::{Error, Result};
 
@@ -72,7 +72,14 @@ impl Params {
     ///
     /// # Errors
     /// When the name is taken, or the device has no room.
-    pub fn create(&mut self, name: &str, shape: &[usize], filling: Filling, multipliers: Multipliers, rng: &mut impl Rng) -> Result<Tensor> {
+    pub fn create(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        filling: Filling,
+        multipliers: Multipliers,
+        rng: &mut impl Rng,
+    ) -> Result<Tensor> {
         let numel: usize = shape.iter().product();
         let values: Vec<f32> = match filling {
             Filling::Xavier => {
@@ -102,7 +109,10 @@ impl Params {
     /// When the name is taken.
     pub fn insert(&mut self, name: &str, value: Tensor, multipliers: Multipliers) -> Result<Tensor> {
         if self.entries.contains_key(name) {
-            return Err(Error::Description { network: name.to_owned(), problem: "two parameters carry this name".to_owned() });
+            return Err(Error::Description {
+                network: name.to_owned(),
+                problem: "two parameters carry this name".to_owned(),
+            });
         }
         let var = Var::from_tensor(&value)?;
         let tensor = var.as_tensor().clone();
@@ -166,8 +176,10 @@ impl Params {
     /// # Errors
     /// When the file cannot be read, or belongs to another network.
     pub fn load_file(&self, path: &Path) -> Result<()> {
-        let values = candle_core::safetensors::load(path, &Device::Cpu)
-            .map_err(|e| Error::File { path: path.to_owned(), problem: format!("not a readable safetensors file ({e}); delete it and train again") })?;
+        let values = candle_core::safetensors::load(path, &Device::Cpu).map_err(|e| Error::File {
+            path: path.to_owned(),
+            problem: format!("not a readable safetensors file ({e}); delete it and train again"),
+        })?;
         self.load(&path.display().to_string(), &values)
     }
 }
@@ -220,7 +232,11 @@ mod tests {
         params.create("b", &[3], Filling::Constant(1.0), Multipliers::default(), &mut rng)?;
         let zeros = |n: usize| Tensor::zeros(n, DType::F32, &Device::Cpu);
         let missing = HashMap::from([("a".to_owned(), zeros(2)?)]);
-        assert!(params.load("f", &missing).is_err_and(|e| e.to_string().contains("weight b: expected shape [3], found nothing")));
+        assert!(
+            params
+                .load("f", &missing)
+                .is_err_and(|e| e.to_string().contains("weight b: expected shape [3], found nothing"))
+        );
         let wrong = HashMap::from([("a".to_owned(), zeros(2)?), ("b".to_owned(), zeros(4)?)]);
         assert!(params.load("f", &wrong).is_err_and(|e| e.to_string().contains("found shape [4]")));
         assert_eq!(a.to_vec1::<f32>()?, [1.0, 1.0], "a failed load must leave every value as it was");

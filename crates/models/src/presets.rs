@@ -100,23 +100,25 @@ fn operator(action: ActionKind) -> GeneratorConfig {
         colour: acting(colour),
         spatial: acting(transform),
         action,
-        hidden: vec![1024],
-        map: FeatureMap { channels: 64, size: 7 },
-        upsampling: vec![up(64, 4, 2, 1), up(1, 2, 2, 0)],
+        hidden: vec![512],
+        map: FeatureMap { channels: 32, size: 7 },
+        upsampling: vec![up(32, 4, 2, 1), up(1, 2, 2, 0)],
     })
 }
 
 /// One sentence on what a named generator is.
 pub fn describe(name: &str) -> &'static str {
     match name {
-        "digits-v1" => "the research's first generator for digits: four transposed convolutions, ReLU",
-        "digits-v2" => "the research's default generator for digits: two transposed convolutions, PReLU",
-        "digits-wide" => "the research's generator for digits with wider fully connected layers",
-        "digits-figure" => "the research's generator of its paper's figure, with a segmentation mask as second output",
-        "operator-affine" => "ours: content drawn once, transforms act as a gated bank of affine maps, colours as vectors",
-        "operator-affine-random" => "ours: as operator-affine, but the bank starts from random maps",
-        "operator-attention" => "ours: content drawn once, each transform mixes pixels by its own softmax matrix",
-        "operator-latent" => "ours: each transform is a matrix on the content's code, colours are vectors",
-        _ => "no preset",
+        "digits-v1" => "The research's first generator for digits: four transposed convolutions, ReLU.",
+        "digits-v2" => "The research's default generator for digits: two transposed convolutions, PReLU.",
+        "digits-wide" => "The research's generator for digits with wider fully connected layers.",
+        "digits-figure" => "The research's generator of its paper's figure, with a segmentation mask as second output.",
+        "operator-affine" => {
+            "Ours: content drawn once, transforms act as a gated bank of affine maps, colours as vectors."
+        }
+        "operator-affine-random" => "Ours: as operator-affine, but the bank starts from random maps.",
+        "operator-attention" => "Ours: content drawn once, each transform mixes pixels by its own softmax matrix.",
+        "operator-latent" => "Ours: each transform is a matrix on the content's code, colours are vectors.",
+        _ => "No preset.",
     }
 }

@@ -15,6 +15,10 @@ use rayon::prelude::*;
 
 use crate::{Error, Result, fast_path};
 
+/// A map whose gate is below this cannot change a pixel by more than a part in a million, nor learn anything: it is
+/// skipped. Late in training all but one map per level are.
+const NEGLIGIBLE_GATE: f32 = 1e-6;
+
 /// Images handled together by one task. Fixed, so that sums have one order whatever the number of threads.
 const CHUNK: usize = 32;
 
@@ -156,6 +160,9 @@ impl AffineSample {
                 for m in 0..self.bank {
                     let map = &maps[(level * self.bank + m) * 6..][..6];
                     let gate = gates[level * self.bank + m];
+                    if gate < NEGLIGIBLE_GATE {
+                        continue;
+                    }
                     for (p, out) in out.chunks_exact_mut(n).enumerate() {
                         let source = Source::new(map, p, self.size);
                         for (corner, weight) in source.corners.iter().zip(source.weights()) {
@@ -190,6 +197,9 @@ impl AffineSample {
                     for m in 0..self.bank {
                         let at = level * self.bank + m;
                         let (map, gate) = (&maps[at * 6..][..6], gates[at]);
+                        if gate < NEGLIGIBLE_GATE {
+                            continue;
+                        }
                         let mut grad_map = [0f32; 6];
                         let mut grad_gate = 0f32;
                         for (p, g) in grad.chunks_exact(n).enumerate() {
@@ -345,7 +355,7 @@ mod tests {
         for (u, size, levels, bank) in [(1, 2, 1, 1), (3, 5, 2, 3), (33, 7, 3, 2), (70, 4, 2, 5)] {
             let images = Var::from_tensor(&random(&[u, size, size], &mut rng)?)?;
             let maps = Var::from_tensor(&random(&[levels, bank, 6], &mut rng)?)?;
-            let gates = Var::from_tensor(&random(&[levels, bank], &mut rng)?)?;
+            let gates = Var::from_tensor(&random(&[levels, bank], &mut rng)?.abs()?)?;
             let weight = random(&[levels, u, size, size], &mut rng)?;
             let mut results = Vec::new();
             for f in [affine_sample, affine_sample_portable] {
@@ -372,7 +382,7 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let images = random(&[2, 6, 6], &mut rng)?;
         let maps = (random(&[1, 2, 6], &mut rng)? * 0.6)?;
-        let gates = random(&[1, 2], &mut rng)?;
+        let gates = random(&[1, 2], &mut rng)?.abs()?;
         let weight = random(&[1, 2, 6, 6], &mut rng)?;
         let loss = |images: &Tensor, maps: &Tensor, gates: &Tensor| -> Result<f64> {
             // The portable path in f64 is the function whose differences are taken.

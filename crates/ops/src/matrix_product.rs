@@ -33,8 +33,8 @@ impl<'a> Matrix<'a> {
         Self::new(self.values, self.column, self.row)
     }
 
-    /// The matrix without its first rows.
-    pub(crate) fn from_row(self, row: usize) -> Self {
+    /// The matrix without its first `row` rows.
+    pub(crate) fn below(self, row: usize) -> Self {
         Self::new(&self.values[row * self.row..], self.row, self.column)
     }
 
@@ -112,7 +112,7 @@ pub(crate) unsafe fn multiply_by_columns(
     (0..n.div_ceil(block)).into_par_iter().for_each(|b| {
         let from = b * block;
         let width = block.min(n - from);
-        let rhs = rhs.transposed().from_row(from).transposed();
+        let rhs = rhs.transposed().below(from).transposed();
         // SAFETY: the blocks are disjoint columns of dst, for all of which the caller vouches.
         unsafe { multiply(dst.offset(0, from), lhs, rhs, (m, width, k), keep) };
     });

@@ -8,8 +8,8 @@
 //! A product of degree P − 1 is known from its values at P points (Toom and Cook; Winograd's minimal filtering is its
 //! adjoint). The image is cut into tiles of m = P + 1 − T pixels per dimension; tiles, taps and results are brought to
 //! the P² points and back by fixed small matrices, and between them stand P² matrix products over the channels. They
-//! multiply P²/m² times per pixel and phase, a direct product T² times: with P = 8, 1.3 against 4 for kernel 4,
-//! stride 2, and 1.8 against 9 for kernel 3, stride 1.
+//! multiply P²/m² times per pixel and phase, a direct product T² times: 1.6 (P = 5) against 4 for kernel 4, stride 2,
+//! and 2.3 (P = 6) against 9 for kernel 3, stride 1.
 //!
 //! | kernel | map | transposed convolution | convolution |
 //! |---|---|---|---|
@@ -17,8 +17,9 @@
 //! | [`gather`] | large, w → small | gradient of the input | forward |
 //! | [`gradients`] | small, large → w | gradient of the weight | gradient of the weight |
 //!
-//! The points are 0, ∞, ±1, ±½, ±2. Rounding grows with their number: eight points err by about 1e-5 of the result's
-//! scale in 32-bit floats (measured in the tests below), which is why there are no more than eight.
+//! The points are 0, ∞, ±1, ±½ or ½, and 2 or −2. Rounding grows with their number: the largest error, measured
+//! against 64-bit floats on the networks' shapes, is about 1e-5 of the result's largest value or less with up to seven
+//! points, and 3e-5 with eight, which is why there are no more than seven.
 //!
 //! Source: Lavin and Gray, arXiv 1509.09308; the linear-convolution form with overlapping results is ours, because it
 //! lets all phases share the transform of the small image.
@@ -29,7 +30,7 @@ use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
 /// Most points per dimension.
-const MAX_POINTS: usize = 8;
+const MAX_POINTS: usize = 7;
 /// Channels that a transform handles side by side: two AVX2 registers, one AVX-512 register.
 const LANES: usize = 16;
 /// Values in the largest intermediate of one block of images (64 MiB).
@@ -186,9 +187,13 @@ impl Plan {
             let tile = points + 1 - taps;
             geometry.small.map(|len| len.div_ceil(tile))
         };
-        // Fewest multiplications; fewer points, which round less, where it is a draw.
+        // What a choice costs, in rows of the products; every point also has taps to make and to pack, which takes as
+        // long as some 64 rows. Fewer points, which round less, where it is a draw.
         let points = (taps..=MAX_POINTS)
-            .min_by_key(|&points| points * points * tiles_of(points).iter().product::<usize>())
+            .min_by_key(|&points| {
+                let rows = geometry.n * tiles_of(points).iter().product::<usize>();
+                points * points * (rows + 64)
+            })
             .unwrap_or(taps);
         let tile = points + 1 - taps;
         Self {
@@ -221,10 +226,10 @@ impl Plan {
     }
 }
 
-/// The points in use when there are `points` of them; each list is the one that rounded least in the tests.
+/// The points in use when there are `points` of them; of the lists that were tried, these rounded least.
 fn point_list(points: usize) -> &'static [f64] {
     const FEW: [f64; 6] = [0.0, f64::INFINITY, 1.0, -1.0, 0.5, -2.0];
-    const MANY: [f64; 8] = [0.0, f64::INFINITY, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0];
+    const MANY: [f64; 7] = [0.0, f64::INFINITY, 1.0, -1.0, 0.5, -0.5, 2.0];
     if points <= FEW.len() { &FEW[..points] } else { &MANY[..points] }
 }
 
@@ -260,8 +265,9 @@ fn inverse(mut matrix: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
         for row in (0..n).filter(|&row| row != column) {
             let factor = matrix[row][column];
             for rows in [&mut matrix, &mut result] {
-                for j in 0..n {
-                    rows[row][j] -= factor * rows[column][j];
+                let pivot_row = rows[column].clone();
+                for (entry, pivot) in rows[row].iter_mut().zip(pivot_row) {
+                    *entry -= factor * pivot;
                 }
             }
         }
@@ -298,7 +304,10 @@ pub(crate) fn spread(
             }
             // SAFETY: the loop above wrote every element.
             let large = unsafe { large.assume_init_mut() };
-            vectorised(|| add_coefficients(&plan, rows, image, &products, large));
+            vectorised(
+                #[inline(always)]
+                || add_coefficients(&plan, rows, image, &products, large),
+            );
         });
     }
 }
@@ -356,17 +365,18 @@ fn gather_block(plan: &Plan, coefficients: &[f32], taps: &[f32], bias: Option<&[
     let mut products = Scratch::take(plan.n_points() * rows * geometry.small_channels); // [P², rows, c]
     multiply_points(plan, rows, taps, coefficients, &mut products, Direction::Gather);
     small.par_chunks_exact_mut(geometry.small_len()).enumerate().for_each(|(image, small)| {
-        vectorised(|| write_pixels(plan, rows, image, &products, bias, small));
+        vectorised(
+            #[inline(always)]
+            || write_pixels(plan, rows, image, &products, bias, small),
+        );
     });
 }
 
-/// Runs `work` compiled for the vector instructions that this processor has.
+/// Runs `work` compiled for the vector instructions that this processor has; only what is inlined into it gains, so
+/// closures and what they call are marked so.
 #[inline(always)]
 fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || work(),
-    )
+    pulp::Arch::new().dispatch(work)
 }
 
 /// Memory that tasks fill at places of their own.
@@ -406,7 +416,10 @@ fn evaluated_pixels(plan: &Plan, small: &[f32], n_images: usize) -> Scratch {
     let places = Places::new(&mut pixels);
     small.par_chunks_exact(geometry.small_len()).take(n_images).enumerate().for_each(|(image, small)| {
         // SAFETY: every image has rows of its own.
-        vectorised(|| unsafe { evaluate_image(plan, rows, image, small, places) });
+        vectorised(
+            #[inline(always)]
+            || unsafe { evaluate_image(plan, rows, image, small, places) },
+        );
     });
     pixels
 }
@@ -454,7 +467,10 @@ fn pulled_coefficients(plan: &Plan, large: &[f32], n_images: usize) -> Scratch {
     let pull = plan.interpolate.transposed();
     large.par_chunks_exact(geometry.large_len()).take(n_images).enumerate().for_each(|(image, large)| {
         // SAFETY: every image has rows of its own.
-        vectorised(|| unsafe { pull_image(plan, &pull, rows, image, large, places) });
+        vectorised(
+            #[inline(always)]
+            || unsafe { pull_image(plan, &pull, rows, image, large, places) },
+        );
     });
     coefficients
 }
@@ -678,14 +694,17 @@ fn multiply_points(plan: &Plan, rows: usize, taps: &[f32], values: &[f32], produ
         let mut at_point = Scratch::take(blended.len());
         for column in 0..plan.points {
             let point = line * plan.points + column;
-            vectorised(|| blended.evaluate(plan, column, &mut at_point));
+            vectorised(
+                #[inline(always)]
+                || blended.evaluate(plan, column, &mut at_point),
+            );
             let weight = Matrix::new(&at_point, blended.n_columns, 1); // [c, s²·o] of the block
             let rhs = match direction {
                 Direction::Spread => weight,
                 Direction::Gather => weight.transposed(),
             };
             let row = point * rows + first_row;
-            let lhs = Matrix::new(values, n_in, 1).from_row(row);
+            let lhs = Matrix::new(values, n_in, 1).below(row);
             // SAFETY: tasks write disjoint blocks of the products, which are not read.
             unsafe {
                 multiply(dst.offset(row, first_out), lhs, rhs, (height, width, n_in), 0.0);
@@ -713,20 +732,23 @@ impl LineOfTaps {
         let plane = plan.geometry.small_channels * all_columns;
         let (n_channels, n_columns) = (channels.len(), columns.len());
         let mut values = Scratch::take(plan.taps * n_channels * n_columns);
-        vectorised(|| {
-            let rows = values.chunks_exact_mut(n_columns).enumerate();
-            for (idx, to) in rows {
-                let (second, channel) = (idx / n_channels, channels.start + idx % n_channels);
-                to.fill(0.0);
-                for first in 0..plan.taps {
-                    let factor = plan.evaluate_taps.entries[line][first];
-                    if factor != 0.0 {
-                        let start = (first * plan.taps + second) * plane + channel * all_columns + columns.start;
-                        add_scaled_slice(to, factor, &taps[start..][..n_columns]);
+        vectorised(
+            #[inline(always)]
+            || {
+                let rows = values.chunks_exact_mut(n_columns).enumerate();
+                for (idx, to) in rows {
+                    let (second, channel) = (idx / n_channels, channels.start + idx % n_channels);
+                    to.fill(0.0);
+                    for first in 0..plan.taps {
+                        let factor = plan.evaluate_taps.entries[line][first];
+                        if factor != 0.0 {
+                            let start = (first * plan.taps + second) * plane + channel * all_columns + columns.start;
+                            add_scaled_slice(to, factor, &taps[start..][..n_columns]);
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
         Self { values, n_channels, n_columns }
     }
 
@@ -791,23 +813,29 @@ fn add_tap_gradients(plan: &Plan, pixels: &[f32], coefficients: &[f32], sorted: 
                 let dst = MatrixMut::new(&mut product, width, 1);
                 // SAFETY: the product is this task's own and is not read.
                 unsafe { multiply(dst, lhs, rhs, (height, width, rows), 0.0) };
-                vectorised(|| {
-                    for (tap, sum) in line_sums.chunks_exact_mut(size).enumerate() {
-                        let factor = plan.evaluate_taps.entries[column][tap];
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for (tap, sum) in line_sums.chunks_exact_mut(size).enumerate() {
+                            let factor = plan.evaluate_taps.entries[column][tap];
+                            if factor != 0.0 {
+                                add_scaled_slice(sum, factor, &product);
+                            }
+                        }
+                    },
+                );
+            }
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (tap, sums) in sums.chunks_exact_mut(plan.taps * size).enumerate() {
+                        let factor = plan.evaluate_taps.entries[line][tap];
                         if factor != 0.0 {
-                            add_scaled_slice(sum, factor, &product);
+                            add_scaled_slice(sums, factor, &line_sums);
                         }
                     }
-                });
-            }
-            vectorised(|| {
-                for (tap, sums) in sums.chunks_exact_mut(plan.taps * size).enumerate() {
-                    let factor = plan.evaluate_taps.entries[line][tap];
-                    if factor != 0.0 {
-                        add_scaled_slice(sums, factor, &line_sums);
-                    }
-                }
-            });
+                },
+            );
         }
         for (row, sums) in sums.chunks_exact(width).enumerate() {
             let (tap, channel) = (row / height, top + row % height);

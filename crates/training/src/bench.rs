@@ -33,7 +33,8 @@ pub fn step_milliseconds(net: &str, batch: usize, n_steps: usize, arithmetic: Ar
     let size = config.image_size(net)?;
     let mut rng = keyed_rng(0, "bench", 0);
     let generator = Generator::new(net, &config, &device, &mut rng)?;
-    let columns = config.factors().iter().map(|(_, n)| (0..batch).map(|_| rng.random_range(0..*n as u32)).collect()).collect();
+    let columns =
+        config.factors().iter().map(|(_, n)| (0..batch).map(|_| rng.random_range(0..*n as u32)).collect()).collect();
     let levels = LevelTable::from_columns(columns)?;
     let pixels: Vec<f32> = (0..batch * 3 * size * size).map(|_| rng.random()).collect();
     let images = Tensor::from_vec(pixels, (batch, 3, size, size), &device)?;

@@ -94,7 +94,11 @@ pub fn save_weights(path: &Path, config_hash: &str, weights: &BTreeMap<String, T
     write(path, weights.iter().map(|(name, tensor)| (name.as_str(), tensor)), metadata)
 }
 
-fn write<'a>(path: &Path, tensors: impl Iterator<Item = (&'a str, &'a Tensor)>, metadata: HashMap<String, String>) -> Result<()> {
+fn write<'a>(
+    path: &Path,
+    tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
+    metadata: HashMap<String, String>,
+) -> Result<()> {
     Ok(multigen_measure::atomic_write_path(path, |temporary| {
         safetensors::serialize_to_file(tensors, Some(metadata), temporary).map_err(|error| match error {
             safetensors::SafeTensorError::IoError(error) => error,
@@ -111,10 +115,13 @@ pub fn load(path: &Path, config_hash: &str) -> Result<Option<Checkpoint>> {
     if !path.exists() {
         return Ok(None);
     }
-    let broken = |e: &dyn std::fmt::Display| Error::file(path, format!("is not a whole checkpoint ({e}); delete it to train this run anew"));
+    let broken = |e: &dyn std::fmt::Display| {
+        Error::file(path, format!("is not a whole checkpoint ({e}); delete it to train this run anew"))
+    };
     let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read ({e})")))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| broken(&e))?;
-    let json = header.metadata().as_ref().and_then(|m| m.get(PROGRESS)).ok_or_else(|| broken(&"it carries no progress"))?;
+    let json =
+        header.metadata().as_ref().and_then(|m| m.get(PROGRESS)).ok_or_else(|| broken(&"it carries no progress"))?;
     let progress: Progress = serde_json::from_str(json).map_err(|e| broken(&e))?;
     if progress.config_hash != config_hash {
         return Err(Error::ForeignCheckpoint {
@@ -124,12 +131,15 @@ pub fn load(path: &Path, config_hash: &str) -> Result<Option<Checkpoint>> {
         });
     }
     let all = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).map_err(|e| broken(&e))?;
-    let mut checkpoint = Checkpoint { progress, weights: HashMap::new(), optimiser: BTreeMap::new(), history: Vec::new() };
+    let mut checkpoint =
+        Checkpoint { progress, weights: HashMap::new(), optimiser: BTreeMap::new(), history: Vec::new() };
     for (name, tensor) in all {
         if name == HISTORY {
             let rows = tensor.to_vec2::<f64>().map_err(|e| broken(&e))?;
             for row in rows {
-                let [loss, learning_rate, images_per_s] = row[..] else { return Err(broken(&"its history is not n × 3")) };
+                let [loss, learning_rate, images_per_s] = row[..] else {
+                    return Err(broken(&"its history is not n × 3"));
+                };
                 checkpoint.history.push(HistoryPoint { loss, learning_rate, images_per_s });
             }
         } else if let Some(name) = name.strip_prefix(OPTIMISER) {
@@ -139,6 +149,31 @@ pub fn load(path: &Path, config_hash: &str) -> Result<Option<Checkpoint>> {
         }
     }
     Ok(Some(checkpoint))
+}
+
+/// Reads the final weights of the configuration `config_hash`.
+///
+/// # Errors
+/// When the file is missing or broken, or belongs to another configuration.
+pub fn load_weights(path: &Path, config_hash: &str) -> Result<HashMap<String, Tensor>> {
+    let broken = |e: &dyn std::fmt::Display| {
+        Error::file(path, format!("is not a whole weights file ({e}); delete it to train this run anew"))
+    };
+    let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read ({e})")))?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| broken(&e))?;
+    let found = header
+        .metadata()
+        .as_ref()
+        .and_then(|m| m.get(CONFIG_HASH))
+        .ok_or_else(|| broken(&"it names no configuration"))?;
+    if found != config_hash {
+        return Err(Error::ForeignCheckpoint {
+            path: path.to_owned(),
+            expected: config_hash.to_owned(),
+            found: found.clone(),
+        });
+    }
+    candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).map_err(|e| broken(&e))
 }
 
 /// The files of one run.

@@ -13,8 +13,9 @@ pub fn parse(word: &str) -> Result<Device> {
     match word.split_once(':').unwrap_or((word, "0")) {
         ("cpu", "0") if word == "cpu" => Ok(Device::Cpu),
         ("cuda", ordinal) => {
-            let ordinal: usize =
-                ordinal.parse().map_err(|_| wrong("expected cuda or cuda:N with N a number, for example cuda:0".to_owned()))?;
+            let ordinal: usize = ordinal
+                .parse()
+                .map_err(|_| wrong("expected cuda or cuda:N with N a number, for example cuda:0".to_owned()))?;
             cuda(ordinal).map_err(wrong)
         }
         _ => Err(wrong("expected cpu, cuda or cuda:N".to_owned())),
@@ -35,11 +36,18 @@ fn cuda(_ordinal: usize) -> std::result::Result<Device, String> {
 fn cuda(ordinal: usize) -> std::result::Result<Device, String> {
     // candle panics where the driver's library is missing, so it is looked for first.
     // SAFETY: loading the driver's library runs its initialisers, which is what any CUDA program does at start.
-    let driver = ["libcuda.so.1", "libcuda.so", "nvcuda.dll"].iter().any(|name| unsafe { libloading::Library::new(name) }.is_ok());
+    let driver = ["libcuda.so.1", "libcuda.so", "nvcuda.dll"]
+        .iter()
+        .any(|name| unsafe { libloading::Library::new(name) }.is_ok());
     if !driver {
         return Err("no NVIDIA driver found (libcuda); install the driver, or use --device cpu".to_owned());
     }
-    Device::new_cuda(ordinal).map_err(|e| format!("cannot be opened ({}); `nvidia-smi` lists what there is, or use --device cpu", e.to_string().lines().next().unwrap_or("")))
+    Device::new_cuda(ordinal).map_err(|e| {
+        format!(
+            "cannot be opened ({}); `nvidia-smi` lists what there is, or use --device cpu",
+            e.to_string().lines().next().unwrap_or("")
+        )
+    })
 }
 
 #[cfg(test)]

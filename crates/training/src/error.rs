@@ -56,7 +56,7 @@ pub enum Error {
         found: String,
     },
     /// The loss stopped being a number.
-    #[error("{model}, seed {seed}: the loss is {loss} at step {step}; the last good checkpoint is {}; lower the learning rate, for example --set learning_rate=1e-4", checkpoint.display())]
+    #[error("{model}, seed {seed}: the loss is {loss} at step {step}; {}; lower the learning rate, for example --set learning_rate=1e-4", checkpoint.as_ref().map_or("there is no checkpoint yet".to_owned(), |path| format!("the last good checkpoint is {}", path.display())))]
     NonFiniteLoss {
         /// The model.
         model: String,
@@ -66,11 +66,13 @@ pub enum Error {
         loss: f64,
         /// The step that computed it.
         step: u64,
-        /// The checkpoint before it.
-        checkpoint: PathBuf,
+        /// The last checkpoint before it, if there is one.
+        checkpoint: Option<PathBuf>,
     },
     /// The user asked to stop.
-    #[error("stopped at step {step} of {steps} of {model}, seed {seed}; everything so far is saved: run the same command again to go on")]
+    #[error(
+        "stopped at step {step} of {steps} of {model}, seed {seed}; run the same command again to go on from what is saved"
+    )]
     Interrupted {
         /// The model.
         model: String,

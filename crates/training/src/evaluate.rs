@@ -21,8 +21,11 @@ const DRAWN_AT_ONCE: usize = 128;
 pub fn draw(generator: &Generator, set: &ImageSet, indices: &[usize]) -> Result<Array4<f32>> {
     let mut pixels = Vec::with_capacity(indices.len() * set.image_len());
     for chunk in indices.chunks(DRAWN_AT_ONCE) {
-        let rows: Vec<Vec<u32>> =
-            chunk.iter().filter_map(|&i| set.combinations.get(i)).map(|c| c.iter().map(|&level| level as u32).collect()).collect();
+        let rows: Vec<Vec<u32>> = chunk
+            .iter()
+            .filter_map(|&i| set.combinations.get(i))
+            .map(|c| c.iter().map(|&level| level as u32).collect())
+            .collect();
         let levels = LevelTable::from_rows(rows.iter().map(Vec::as_slice))?;
         pixels.extend(generator.forward(&levels)?.images.detach().flatten_all()?.to_vec1::<f32>()?);
     }
@@ -39,8 +42,9 @@ pub fn truth(set: &ImageSet, indices: &[usize]) -> Result<Array4<f32>> {
 }
 
 fn array(pixels: Vec<f32>, n: usize, set: &ImageSet) -> Result<Array4<f32>> {
-    Array4::from_shape_vec((n, set.channels, set.height, set.width), pixels)
-        .map_err(|e| Error::config("images", format!("expected {n} images of {}×{}×{}: {e}", set.channels, set.height, set.width)))
+    Array4::from_shape_vec((n, set.channels, set.height, set.width), pixels).map_err(|e| {
+        Error::config("images", format!("expected {n} images of {}×{}×{}: {e}", set.channels, set.height, set.width))
+    })
 }
 
 /// Mean PSNR on at most `at_most` evenly spaced images of the training set, then of each held-out set.
@@ -51,7 +55,8 @@ pub(crate) fn sampled(
     at_most: usize,
     (model, seed, step): (&str, u64, u64),
 ) -> Result<Vec<EvaluationRow>> {
-    let sets = std::iter::once(("train", &split.train)).chain(split.held_out.iter().map(|(name, indices)| (name.as_str(), indices)));
+    let sets = std::iter::once(("train", &split.train))
+        .chain(split.held_out.iter().map(|(name, indices)| (name.as_str(), indices)));
     sets.map(|(name, indices)| {
         let stride = indices.len().div_ceil(at_most).max(1);
         let sample: Vec<usize> = indices.iter().copied().step_by(stride).collect();
@@ -101,7 +106,9 @@ pub fn measure_images(
     ];
     for (factor, read) in judge.read(images)? {
         let position = set.factors.position(&factor)?;
-        let right = |(&i, level): (&usize, &usize)| f64::from(set.combinations.get(i).and_then(|c| c.level(position)) == Some(*level));
+        let right = |(&i, level): (&usize, &usize)| {
+            f64::from(set.combinations.get(i).and_then(|c| c.level(position)) == Some(*level))
+        };
         columns.push((format!("judge_{factor}"), indices.iter().zip(&read).map(right).collect()));
     }
     if let Some(nearest) = nearest {
@@ -135,9 +142,17 @@ fn each(
 ///
 /// # Errors
 /// When shapes do not fit.
-pub fn nearest_training_images(images: &Array4<f32>, baselines: &Baselines, split: &Split, set: &ImageSet) -> Result<(Array4<f32>, Vec<usize>)> {
-    let found: Vec<usize> =
-        baselines.nearest(images.view())?.iter().filter_map(|nearest| split.train.get(nearest.index).copied()).collect();
+pub fn nearest_training_images(
+    images: &Array4<f32>,
+    baselines: &Baselines,
+    split: &Split,
+    set: &ImageSet,
+) -> Result<(Array4<f32>, Vec<usize>)> {
+    let found: Vec<usize> = baselines
+        .nearest(images.view())?
+        .iter()
+        .filter_map(|nearest| split.train.get(nearest.index).copied())
+        .collect();
     Ok((truth(set, &found)?, found))
 }
 

@@ -1,7 +1,7 @@
 //! Experiments as TOML files: a small delta over a parent, resolved into one document, with profiles and overrides.
 //!
 //! Layers, later over earlier: the parent's document, the experiment's own, `--set`. Within the resolved document a
-//! model's solver is `training` ← `profiles.P.training` ← `models.M.training` ← `profiles.P.models.M`.
+//! model's solver is `training` ← `solvers.M` ← `profiles.P.training` ← `profiles.P.models.M`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -76,6 +76,39 @@ struct Document {
     #[serde(default)]
     solvers: BTreeMap<String, Table>,
     profiles: BTreeMap<String, ProfileConfig>,
+}
+
+impl Document {
+    /// The first key of a solver that no solver has, and what is wrong with it: also of models that take no part now,
+    /// and of models that do not exist.
+    fn unknown_solver_key(&self) -> Option<(String, String)> {
+        let mut solvers = vec![("training".to_owned(), &self.training)];
+        let mut models = Vec::new();
+        for (model, table) in &self.solvers {
+            models.push((model, "solvers".to_owned()));
+            solvers.push((format!("solvers.{model}"), table));
+        }
+        for (name, profile) in &self.profiles {
+            solvers.push((format!("profiles.{name}.training"), &profile.training));
+            for (model, table) in &profile.models {
+                models.push((model, format!("profiles.{name}.models")));
+                solvers.push((format!("profiles.{name}.models.{model}"), table));
+            }
+        }
+        let stranger = models.into_iter().find(|(model, _)| !presets::GENERATORS.contains(&model.as_str()));
+        if let Some((model, place)) = stranger {
+            return Some((
+                model.clone(),
+                format!("{place}: unknown model '{model}'; expected one of {}", presets::GENERATORS.join(", ")),
+            ));
+        }
+        let unknown = solvers
+            .into_iter()
+            .find_map(|(place, table)| Some((place, table.keys().find(|key| !FIELDS.contains(&key.as_str()))?)));
+        unknown.map(|(place, key)| {
+            (key.clone(), format!("{place}: unknown key '{key}'; expected one of {}", FIELDS.join(", ")))
+        })
+    }
 }
 
 /// An experiment, resolved for one profile.
@@ -153,8 +186,9 @@ impl Catalogue {
     /// # Errors
     /// When the folder or a file in it cannot be read.
     pub fn names(&self) -> Result<Vec<String>> {
-        let entries = std::fs::read_dir(&self.dir)
-            .map_err(|e| Error::file(&self.dir, format!("cannot be read ({e}); run from a checkout that has the experiments folder")))?;
+        let entries = std::fs::read_dir(&self.dir).map_err(|e| {
+            Error::file(&self.dir, format!("cannot be read ({e}); run from a checkout that has the experiments folder"))
+        })?;
         let mut names: Vec<String> = entries
             .filter_map(|entry| entry.ok().map(|entry| entry.path()))
             .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
@@ -235,21 +269,28 @@ impl Catalogue {
         }
         let document: Document = Value::Table(merged)
             .try_into()
-            .map_err(|e: toml::de::Error| Error::config(&file, format!("{}; `cargo xtask show {name}` prints the resolved document", one_line(&e))))?;
+            .map_err(|e: toml::de::Error| Error::config(self.holder(name, &e), one_line(&e)))?;
+        if let Some((key, problem)) = document.unknown_solver_key() {
+            return Err(Error::config(self.holder_of_key(name, &key), problem));
+        }
         let profile_names = document.profiles.keys().cloned().collect::<Vec<_>>().join(", ");
         if !document.profiles.contains_key(&request.profile) {
-            return Err(Error::config("--profile", format!("no profile '{}'; expected one of {profile_names}", request.profile)));
+            return Err(Error::config(
+                "--profile",
+                format!("no profile '{}'; expected one of {profile_names}", request.profile),
+            ));
         }
         let mut models = document.models.default.clone();
         if request.all_models {
-            models.extend(document.models.more.iter().filter(|model| !document.models.default.contains(model)).cloned());
+            models
+                .extend(document.models.more.iter().filter(|model| !document.models.default.contains(model)).cloned());
         }
         if models.is_empty() {
             return Err(Error::config(&file, "models.default is empty: expected at least one model"));
         }
         let (mut training, mut differs_from_paper) = (BTreeMap::new(), BTreeMap::new());
         for model in &models {
-            presets::generator(model)?;
+            presets::generator(model).map_err(|e| Error::config(&file, format!("models: {e}")))?;
             let solver = |profile: &str, overrides: bool| -> Result<TrainingConfig> {
                 let mut table = document.training.clone();
                 let empty = ProfileConfig::default();
@@ -264,9 +305,9 @@ impl Catalogue {
                         merge_solver(&mut table, own);
                     }
                 }
-                let config: TrainingConfig = Value::Table(table)
-                    .try_into()
-                    .map_err(|e: toml::de::Error| Error::config(&file, format!("solver of {model}: {}", one_line(&e))))?;
+                let config: TrainingConfig = Value::Table(table).try_into().map_err(|e: toml::de::Error| {
+                    Error::config(&file, format!("solver of {model}: {}", one_line(&e)))
+                })?;
                 config.validate(&format!("{file}, solver of {model}"))?;
                 Ok(config)
             };
@@ -275,11 +316,18 @@ impl Catalogue {
             training.insert(model.clone(), config);
         }
         if let Some(stranger) = solver_overrides.1.keys().find(|model| !models.contains(model)) {
-            return Err(Error::config("--set", format!("model '{stranger}' takes no part; the models are {}", models.join(", "))));
+            return Err(Error::config(
+                "--set",
+                format!("model '{stranger}' takes no part; the models are {}", models.join(", ")),
+            ));
         }
-        let known: Vec<&str> = std::iter::once("train").chain(document.data.held_out.iter().map(|h| h.name.as_str())).collect();
+        let known: Vec<&str> =
+            std::iter::once("train").chain(document.data.held_out.iter().map(|h| h.name.as_str())).collect();
         if !known.contains(&document.evaluate.set.as_str()) {
-            return Err(Error::config(&file, format!("evaluate.set = '{}': expected one of {}", document.evaluate.set, known.join(", "))));
+            return Err(Error::config(
+                &file,
+                format!("evaluate.set = '{}': expected one of {}", document.evaluate.set, known.join(", ")),
+            ));
         }
         if document.data.set != "digits" {
             return Err(Error::config(&file, format!("data.set = '{}': expected digits", document.data.set)));
@@ -297,6 +345,24 @@ impl Catalogue {
         })
     }
 
+    /// The file to which an error of the whole document belongs: the one that holds the key between its backticks.
+    fn holder(&self, name: &str, error: &toml::de::Error) -> String {
+        self.holder_of_key(name, error.message().split('`').nth(1).unwrap_or_default())
+    }
+
+    /// The nearest file that holds a key: the experiment's own or one of its parents'; its own if none does.
+    fn holder_of_key(&self, name: &str, key: &str) -> String {
+        let mut next = Some(name.to_owned());
+        while let Some(current) = next {
+            let Ok(table) = self.read(&current) else { break };
+            next = table.get("parent").and_then(Value::as_str).map(str::to_owned);
+            if holds(&Value::Table(table), key) {
+                return self.path(&current).display().to_string();
+            }
+        }
+        self.path(name).display().to_string()
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(format!("{name}.toml"))
     }
@@ -311,9 +377,14 @@ impl Catalogue {
     fn document(&self, name: &str) -> Result<Table> {
         let mut chain = vec![self.read(name)?];
         let mut names = vec![name.to_owned()];
-        while let Some(parent) = chain.last().and_then(|table| table.get("parent")).and_then(Value::as_str).map(str::to_owned) {
+        while let Some(parent) =
+            chain.last().and_then(|table| table.get("parent")).and_then(Value::as_str).map(str::to_owned)
+        {
             if names.contains(&parent) {
-                return Err(Error::config(self.path(name).display().to_string(), format!("'{parent}' is its own ancestor")));
+                return Err(Error::config(
+                    self.path(name).display().to_string(),
+                    format!("'{parent}' is its own ancestor"),
+                ));
             }
             chain.push(self.read(&parent)?);
             names.push(parent);
@@ -325,6 +396,15 @@ impl Catalogue {
         merged.remove("parent");
         merged.remove("parent_only");
         Ok(merged)
+    }
+}
+
+/// Whether a key stands anywhere in a document.
+fn holds(value: &Value, key: &str) -> bool {
+    match value {
+        Value::Table(table) => table.iter().any(|(name, value)| name == key || holds(value, key)),
+        Value::Array(values) => values.iter().any(|value| holds(value, key)),
+        _ => false,
     }
 }
 
@@ -375,12 +455,18 @@ fn apply_override(document: &mut Table, solver: &mut (Table, BTreeMap<String, Ta
     let mut table = document;
     for part in path {
         table = table.get_mut(part).and_then(Value::as_table_mut).ok_or_else(|| {
-            wrong(&format!("no table '{part}'; expected a solver field ({}), MODEL.field, or a path that `show` prints", FIELDS.join(", ")))
+            wrong(&format!(
+                "no table '{part}'; expected a solver field ({}), MODEL.field, or a path that `show` prints",
+                FIELDS.join(", ")
+            ))
         })?;
     }
     if !table.contains_key(last) {
         let known = table.keys().cloned().collect::<Vec<_>>().join(", ");
-        return Err(wrong(&format!("no key '{last}'; expected a solver field ({}) or one of {known}", FIELDS.join(", "))));
+        return Err(wrong(&format!(
+            "no key '{last}'; expected a solver field ({}) or one of {known}",
+            FIELDS.join(", ")
+        )));
     }
     table.insert(last.to_owned(), value);
     Ok(())
@@ -394,7 +480,9 @@ fn differences(own: &TrainingConfig, paper: &TrainingConfig) -> Result<Vec<Strin
     Ok(own
         .iter()
         .filter(|(key, value)| about_training(key) && paper.get(*key) != Some(value))
-        .map(|(key, value)| format!("{key}: {value} (paper: {})", paper.get(key).map_or_else(|| "–".to_owned(), Value::to_string)))
+        .map(|(key, value)| {
+            format!("{key}: {value} (paper: {})", paper.get(key).map_or_else(|| "–".to_owned(), Value::to_string))
+        })
         .collect())
 }
 
@@ -450,7 +538,9 @@ pub fn find_root(start: &Path) -> Result<PathBuf> {
         .ancestors()
         .find(|dir| dir.join("experiments").is_dir() && dir.join("datasets").is_dir())
         .map(Path::to_path_buf)
-        .ok_or_else(|| Error::file(start, "no folder with experiments/ and datasets/ here or above; run inside a checkout"))
+        .ok_or_else(|| {
+            Error::file(start, "no folder with experiments/ and datasets/ here or above; run inside a checkout")
+        })
 }
 
 #[cfg(test)]

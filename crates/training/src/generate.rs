@@ -10,7 +10,7 @@ use multigen_models::{Generator, LevelTable};
 use ndarray::Array3;
 
 use crate::run_config::RunConfig;
-use crate::{Error, Result};
+use crate::{Error, Result, checkpoint};
 
 /// A trained run in the cache.
 #[derive(Debug)]
@@ -31,7 +31,9 @@ pub fn trained_runs(cache: &Path) -> Result<Vec<TrainedRun>> {
     let Ok(entries) = std::fs::read_dir(cache.join("runs")) else { return Ok(Vec::new()) };
     let mut runs = Vec::new();
     for dir in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
-        let Ok(written) = std::fs::metadata(dir.join("weights.safetensors")).and_then(|m| m.modified()) else { continue };
+        let Ok(written) = std::fs::metadata(dir.join("weights.safetensors")).and_then(|m| m.modified()) else {
+            continue;
+        };
         let path = dir.join("run.json");
         let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, format!("cannot be read ({e})")))?;
         let config = serde_json::from_str(&text)
@@ -48,17 +50,26 @@ pub fn trained_runs(cache: &Path) -> Result<Vec<TrainedRun>> {
 /// When nothing is trained yet.
 pub fn choose(runs: Vec<TrainedRun>, model: Option<&str>) -> Result<TrainedRun> {
     // In the order of the targets that they reach (SPEC §7).
-    const BEST_FIRST: [&str; 4] = ["operator-affine", "operator-attention", "operator-latent", "operator-affine-random"];
+    const BEST_FIRST: [&str; 4] =
+        ["operator-affine", "operator-attention", "operator-latent", "operator-affine-random"];
     let wanted: Vec<&str> = model.map_or_else(|| BEST_FIRST.to_vec(), |model| vec![model]);
     let rank = |run: &TrainedRun| wanted.iter().position(|name| *name == run.config.model);
     runs.into_iter()
         .filter(|run| rank(run).is_some())
         .min_by_key(|run| {
-            (rank(run), std::cmp::Reverse(run.config.training.steps), run.config.data.held_out.len(), std::cmp::Reverse(run.written))
+            (
+                rank(run),
+                std::cmp::Reverse(run.config.training.steps),
+                run.config.data.held_out.len(),
+                std::cmp::Reverse(run.written),
+            )
         })
         .ok_or_else(|| {
             let name = model.unwrap_or("operator");
-            Error::config("generate", format!("no trained {name} model yet; train one with `cargo xtask reproduce result-3`"))
+            Error::config(
+                "generate",
+                format!("no trained {name} model yet; train one with `cargo xtask reproduce result-3`"),
+            )
         })
 }
 
@@ -77,7 +88,8 @@ pub fn factors(run: &TrainedRun) -> Result<Factors> {
 pub fn image(run: &TrainedRun, combination: &Combination, device: &Device) -> Result<Array3<f32>> {
     let config = &run.config;
     let generator = Generator::new(&config.model, &config.network, device, &mut keyed_rng(config.seed, "weights", 0))?;
-    generator.load_file(&run.dir.join("weights.safetensors"))?;
+    let path = run.dir.join("weights.safetensors");
+    generator.params().load(&path.display().to_string(), &checkpoint::load_weights(&path, &config.hash()?)?)?;
     let row: Vec<u32> = combination.iter().map(|&level| level as u32).collect();
     let drawn = generator.forward(&LevelTable::from_rows([row.as_slice()])?)?;
     let (_, c, h, w) = drawn.images.dims4()?;

@@ -45,7 +45,7 @@ impl JudgeTraining {
     pub fn of_profile(profile: &str) -> Self {
         match profile {
             "smoke" => Self { steps: 40, batch: 64, learning_rate: 2e-3, test_images: 500 },
-            _ => Self { steps: 2000, batch: 128, learning_rate: 2e-3, test_images: 10_000 },
+            _ => Self { steps: 1000, batch: 128, learning_rate: 2e-3, test_images: 10_000 },
         }
     }
 }
@@ -89,7 +89,13 @@ impl TrainedJudge {
         let network = JudgeConfig { image_size: SIZE, heads };
         let train = source.load(Part::Train)?;
         let data_sha256 = sha256_hex(&[&train.pixels, &train.labels]);
-        let key = Key { training, network: &network, transforms: config.transforms, data_sha256: &data_sha256, device: crate::device::kind(device) };
+        let key = Key {
+            training,
+            network: &network,
+            transforms: config.transforms,
+            data_sha256: &data_sha256,
+            device: crate::device::kind(device),
+        };
         let json = serde_json::to_vec(&key).map_err(|e| Error::config("judge", e.to_string()))?;
         let path = cache.join(format!("judge-{}.safetensors", short_hash(&json)));
         let judge = Judge::new(&network, device, &mut keyed_rng(0, "judge weights", 0))?;
@@ -137,7 +143,8 @@ impl TrainedJudge {
         let tensors = self.judge.params().tensors()?;
         let record = serde_json::to_string(&self.record).map_err(|e| Error::file(path, e))?;
         let metadata = HashMap::from([(RECORD.to_owned(), record)]);
-        let bytes = safetensors::serialize(tensors.iter().map(|(n, t)| (n.as_str(), t)), Some(metadata)).map_err(|e| Error::file(path, e))?;
+        let bytes = safetensors::serialize(tensors.iter().map(|(n, t)| (n.as_str(), t)), Some(metadata))
+            .map_err(|e| Error::file(path, e))?;
         Ok(multigen_measure::atomic_write(path, &bytes)?)
     }
 }
@@ -157,12 +164,18 @@ pub(crate) fn sha256_hex(parts: &[&[u8]]) -> String {
 
 /// A style is no property that can be read off an image of another writer, so the judge reads all factors but that.
 fn read_factors(factors: &Factors) -> Vec<(String, usize)> {
-    factors.iter().filter(|factor| factor.name != "style").map(|factor| (factor.name.clone(), factor.n_levels())).collect()
+    factors
+        .iter()
+        .filter(|factor| factor.name != "style")
+        .map(|factor| (factor.name.clone(), factor.n_levels()))
+        .collect()
 }
 
 fn cached_record(path: &Path) -> Result<Option<JudgeRecord>> {
     let Ok(bytes) = std::fs::read(path) else { return Ok(None) };
-    let broken = |e: &dyn std::fmt::Display| Error::file(path, format!("is not a whole judge ({e}); delete it to train the judge anew"));
+    let broken = |e: &dyn std::fmt::Display| {
+        Error::file(path, format!("is not a whole judge ({e}); delete it to train the judge anew"))
+    };
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| broken(&e))?;
     let json = header.metadata().as_ref().and_then(|m| m.get(RECORD)).ok_or_else(|| broken(&"it carries no record"))?;
     serde_json::from_str(json).map(Some).map_err(|e| broken(&e))
@@ -187,7 +200,8 @@ impl Painter {
 
     fn paint(&self, from: &LabelledImages, indices: &[usize], rng: &mut impl rand::Rng) -> Painted {
         let n_colours = digits::COLOURS.len();
-        let mut painted = Painted { images: vec![0.0; indices.len() * n_colours * SIZE * SIZE], levels: Default::default() };
+        let mut painted =
+            Painted { images: vec![0.0; indices.len() * n_colours * SIZE * SIZE], levels: Default::default() };
         for (&index, image) in indices.iter().zip(painted.images.chunks_exact_mut(n_colours * SIZE * SIZE)) {
             let (Some(grey), Some(&digit)) = (from.image(index), from.labels.get(index)) else { continue };
             let (colour, transform) = (rng.random_range(0..n_colours), rng.random_range(0..self.permutations.len()));
@@ -207,7 +221,14 @@ impl Painted {
     }
 }
 
-fn fit(judge: &Judge, train: &LabelledImages, painter: &Painter, training: &JudgeTraining, device: &Device, (interrupt, quiet): (&AtomicBool, bool)) -> Result<()> {
+fn fit(
+    judge: &Judge,
+    train: &LabelledImages,
+    painter: &Painter,
+    training: &JudgeTraining,
+    device: &Device,
+    (interrupt, quiet): (&AtomicBool, bool),
+) -> Result<()> {
     let solver = TrainingConfig {
         steps: training.steps,
         batch: training.batch,
@@ -231,17 +252,25 @@ fn fit(judge: &Judge, train: &LabelledImages, painter: &Painter, training: &Judg
         if interrupt.load(Ordering::Relaxed) {
             return Err(Error::Interrupted { model: "judge".to_owned(), seed: 0, step, steps: solver.steps });
         }
-        let batch: Vec<usize> = (0..solver.batch).map(|i| order[(step as usize * solver.batch + i) % order.len()]).collect();
+        let batch: Vec<usize> =
+            (0..solver.batch).map(|i| order[(step as usize * solver.batch + i) % order.len()]).collect();
         let mut painted = painter.paint(train, &batch, &mut keyed_rng(0, "judge batch", step));
         let mut loss = Tensor::new(0f32, device)?;
         for ((_, logits), levels) in judge.forward(&painted.tensor(device)?)?.iter().zip(&painted.levels) {
             loss = (loss + ops::softmax_cross_entropy(logits, &Tensor::new(levels.as_slice(), device)?)?)?;
         }
         gradients.backward(&loss)?;
-        adam.step(&gradients, solver.learning_rate * solver.schedule.multiplier(step, solver.steps), solver.weight_decay)?;
+        adam.step(
+            &gradients,
+            solver.learning_rate * solver.schedule.multiplier(step, solver.steps),
+            solver.weight_decay,
+        )?;
         let loss = f64::from(loss.to_scalar::<f32>()?);
         if !loss.is_finite() {
-            return Err(Error::config("judge", format!("its loss is {loss} at step {step}; this should not happen with the shipped data")));
+            return Err(Error::config(
+                "judge",
+                format!("its loss is {loss} at step {step}; this should not happen with the shipped data"),
+            ));
         }
         line.update(step + 1, loss, ((step + 1) * solver.batch as u64) as f64 / started.elapsed().as_secs_f64());
     }
@@ -249,7 +278,13 @@ fn fit(judge: &Judge, train: &LabelledImages, painter: &Painter, training: &Judg
     Ok(())
 }
 
-fn test_accuracy(judge: &Judge, test: &LabelledImages, painter: &Painter, training: &JudgeTraining, device: &Device) -> Result<JudgeRecord> {
+fn test_accuracy(
+    judge: &Judge,
+    test: &LabelledImages,
+    painter: &Painter,
+    training: &JudgeTraining,
+    device: &Device,
+) -> Result<JudgeRecord> {
     let n = training.test_images.min(test.len());
     let indices: Vec<usize> = (0..n).collect();
     let mut rng = keyed_rng(0, "judge test", 0);
@@ -263,7 +298,7 @@ fn test_accuracy(judge: &Judge, test: &LabelledImages, painter: &Painter, traini
     }
     Ok(JudgeRecord {
         description: format!(
-            "a convolutional network trained for {} steps of {} on MNIST's 60,000 training images in random colours and transforms, tested on MNIST's test images, which neither it nor any generator has seen",
+            "A convolutional network, trained for {} steps of {} on MNIST's 60,000 training images in random colours and transforms, tested on MNIST's test images, which neither it nor any generator has seen.",
             training.steps, training.batch
         ),
         n_images: n as u64,

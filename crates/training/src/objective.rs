@@ -23,10 +23,9 @@ pub fn loss(drawn: &Drawn, targets: &Targets, config: &TrainingConfig) -> Result
     let reconstruction = ops::squared_error(&drawn.images, &targets.images)?;
     let mut total = (reconstruction * config.reconstruction_weight)?;
     if let Some(logits) = drawn.mask_logits.as_ref().filter(|_| config.mask_weight > 0.0) {
-        let masks = targets
-            .masks
-            .as_ref()
-            .ok_or_else(|| Error::config("data", "the network predicts a mask, but the set has none; choose another model"))?;
+        let masks = targets.masks.as_ref().ok_or_else(|| {
+            Error::config("data", "the network predicts a mask, but the set has none; choose another model")
+        })?;
         let (n, classes, h, w) = logits.dims4()?;
         let logits = logits.permute((0, 2, 3, 1))?.reshape((n * h * w, classes))?; // [n·h·w, classes]
         total = (total + (ops::softmax_cross_entropy(&logits, masks)? * config.mask_weight)?)?;

@@ -1,7 +1,7 @@
 //! An experiment from its file to its results folder: train (or reuse) every run, measure, write.
 //!
-//! The results folder gets `config.toml` and a manifest before the first step, and everything else when the figures are
-//! there; nothing that an earlier run wrote is touched before that. Runs lie in the cache under their configuration's
+//! The results folder gets `config.toml` and a manifest before the first step, unless it holds earlier results: those are
+//! replaced, all together, when the new ones lie whole on the disk beside them. Runs lie in the cache under their configuration's
 //! hash: experiments that share a configuration share the run.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,8 @@ use candle_core::Device;
 use multigen_data::sets::digits;
 use multigen_data::{ImageSet, MnistSource, Part, Split};
 use multigen_measure::{
-    self as measure, BaselineOptions, Baselines, ExperimentDir, HistoryRow, Machine, Manifest, MetricRow, ModelRecord, ResultsDir, Samples,
+    self as measure, BaselineOptions, Baselines, ExperimentDir, HistoryRow, Machine, Manifest, MetricRow, ModelRecord,
+    ResultsDir, Samples,
 };
 use multigen_models::presets;
 use ndarray::Array4;
@@ -103,7 +104,8 @@ pub fn plan(experiment: &Experiment, data: &Data, options: &Options) -> Result<V
         for model in &experiment.models {
             let network = presets::generator(model)?;
             check_factors(model, &network, &data.set)?;
-            let training = experiment.training.get(model).cloned().ok_or_else(|| Error::config(model.clone(), "has no solver"))?;
+            let training =
+                experiment.training.get(model).cloned().ok_or_else(|| Error::config(model.clone(), "has no solver"))?;
             let config = RunConfig {
                 model: model.clone(),
                 network,
@@ -140,7 +142,12 @@ pub fn forget(experiment: &Experiment, data: &Data, options: &Options) -> Result
 ///
 /// # Errors
 /// When a network cannot be built.
-pub fn estimate(experiment: &Experiment, data: &Data, options: &Options, known: &mut BTreeMap<String, f64>) -> Result<Vec<(PlannedRun, f64)>> {
+pub fn estimate(
+    experiment: &Experiment,
+    data: &Data,
+    options: &Options,
+    known: &mut BTreeMap<String, f64>,
+) -> Result<Vec<(PlannedRun, f64)>> {
     let mut step_seconds: BTreeMap<String, f64> = BTreeMap::new();
     let mut estimates = Vec::new();
     for run in plan(experiment, data, options)? {
@@ -164,14 +171,23 @@ pub fn estimate(experiment: &Experiment, data: &Data, options: &Options, known: 
 /// A network draws the levels that its preset names; the data must have just those.
 fn check_factors(model: &str, network: &multigen_models::GeneratorConfig, set: &ImageSet) -> Result<()> {
     let expected = network.factors();
-    let found: Vec<(String, usize)> = set.factors.iter().map(|factor| (factor.name.clone(), factor.n_levels())).collect();
+    let found: Vec<(String, usize)> =
+        set.factors.iter().map(|factor| (factor.name.clone(), factor.n_levels())).collect();
     if expected != found {
-        let text = |factors: &[(String, usize)]| factors.iter().map(|(name, n)| format!("{name} {n}")).collect::<Vec<_>>().join(", ");
-        return Err(Error::config(model, format!("draws the factors {}, the data has {}; set data.transforms = 6", text(&expected), text(&found))));
+        let text = |factors: &[(String, usize)]| {
+            factors.iter().map(|(name, n)| format!("{name} {n}")).collect::<Vec<_>>().join(", ")
+        };
+        return Err(Error::config(
+            model,
+            format!("draws the factors {}, the data has {}; set data.transforms = 6", text(&expected), text(&found)),
+        ));
     }
     let size = network.image_size(model)?;
     if (size, size) != (set.height, set.width) {
-        return Err(Error::config(model, format!("draws {size}×{size} images, the data has {}×{}", set.height, set.width)));
+        return Err(Error::config(
+            model,
+            format!("draws {size}×{size} images, the data has {}×{}", set.height, set.width),
+        ));
     }
     Ok(())
 }
@@ -187,11 +203,14 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
     dir.create()?;
     let runs = plan(experiment, data, options)?;
     let config = experiment.to_toml()?;
-    measure::atomic_write(&dir.config(), config.as_bytes())?;
     let mut manifest = manifest(experiment, data, options, &runs, (&config, started.0));
-    manifest.write(&dir.manifest())?;
+    if !dir.metrics().exists() {
+        measure::atomic_write(&dir.config(), config.as_bytes())?;
+        manifest.write(&dir.manifest())?;
+    }
 
-    std::fs::create_dir_all(&cache).map_err(|e| Error::file(&cache, format!("cannot be made ({e}); free the disk or check its permissions")))?;
+    std::fs::create_dir_all(&cache)
+        .map_err(|e| Error::file(&cache, format!("cannot be made ({e}); free the disk or check its permissions")))?;
     let judge_training = JudgeTraining::of_profile(&experiment.profile);
     let judge = TrainedJudge::get(
         &options.mnist,
@@ -212,21 +231,28 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
         figures.metrics.extend(evaluated.baselines(&judge)?);
         for planned in runs.iter().filter(|planned| planned.config.seed == seed) {
             let trained = train::train(&planned.config, &data.set, &split, &cache, around)?;
-            figures.add(&evaluated, planned, &trained, &judge, &dir)?;
+            figures.add(&evaluated, planned, &trained, &judge)?;
         }
     }
     for model in &mut manifest.models {
         figures.describe(model);
     }
-    measure::write_rows(&dir.metrics(), &figures.metrics)?;
-    measure::write_rows(&dir.history(), &figures.history)?;
-    measure::write_rows(&dir.evaluations(), &figures.evaluations)?;
     manifest.duration_s = started.1.elapsed().as_secs_f64();
-    manifest.write(&dir.manifest())?;
+    let staged = options.results.experiment(&format!(".{}.new", experiment.name));
+    let written = figures.publish(&manifest, &config, &staged, &dir);
+    // A disk that filled up is not to stay full of what nobody will read.
+    std::fs::remove_dir_all(staged.root()).ok();
+    written?;
     Ok(dir)
 }
 
-fn manifest(experiment: &Experiment, data: &Data, options: &Options, runs: &[PlannedRun], (config, started): (&str, SystemTime)) -> Manifest {
+fn manifest(
+    experiment: &Experiment,
+    data: &Data,
+    options: &Options,
+    runs: &[PlannedRun],
+    (config, started): (&str, SystemTime),
+) -> Manifest {
     let mut hashed = config.as_bytes().to_vec();
     hashed.extend(runs.iter().flat_map(|run| run.hash.bytes()));
     let models = experiment
@@ -242,7 +268,9 @@ fn manifest(experiment: &Experiment, data: &Data, options: &Options, runs: &[Pla
                 batch: training.map_or(0, |t| t.batch as u64),
                 training_seconds: 0.0,
                 images_per_s: 0.0,
-                network_note: presets::generator(model).ok().map(|network| format!("is told: {}", network.what_it_is_told())),
+                network_note: presets::generator(model)
+                    .ok()
+                    .map(|network| format!("It is told {}.", network.what_it_is_told())),
                 differs_from_paper: experiment.differs_from_paper.get(model).cloned().unwrap_or_default(),
             }
         })
@@ -259,7 +287,10 @@ fn manifest(experiment: &Experiment, data: &Data, options: &Options, runs: &[Pla
         models,
         seeds: options.seeds.clone(),
         config_hash: short_hash(&hashed),
-        run_hashes: runs.iter().map(|run| (format!("{}-seed{}", run.config.model, run.config.seed), run.hash.clone())).collect(),
+        run_hashes: runs
+            .iter()
+            .map(|run| (format!("{}-seed{}", run.config.model, run.config.seed), run.hash.clone()))
+            .collect(),
         commit: provenance::commit(&options.root),
         command: options.command.clone(),
         started: measure::rfc3339_utc(started),
@@ -276,15 +307,24 @@ struct Figures {
     metrics: Vec<MetricRow>,
     history: Vec<HistoryRow>,
     evaluations: Vec<measure::EvaluationRow>,
+    /// Per run: model, seed, and the images that its grid shows.
+    samples: Vec<(String, u64, Samples)>,
     /// Per model: parameters, and per seed the training seconds.
     models: BTreeMap<String, (u64, Vec<f64>)>,
 }
 
 impl Figures {
-    fn add(&mut self, evaluated: &Evaluated, planned: &PlannedRun, trained: &Trained, judge: &TrainedJudge, dir: &ExperimentDir) -> Result<()> {
+    fn add(
+        &mut self,
+        evaluated: &Evaluated,
+        planned: &PlannedRun,
+        trained: &Trained,
+        judge: &TrainedJudge,
+    ) -> Result<()> {
         let RunConfig { model, seed, .. } = &planned.config;
         let images = evaluate::draw(&trained.generator, evaluated.set, evaluated.indices)?;
-        let (nearest, nearest_indices) = evaluate::nearest_training_images(&images, &evaluated.known()?, evaluated.split, evaluated.set)?;
+        let (nearest, nearest_indices) =
+            evaluate::nearest_training_images(&images, &evaluated.known()?, evaluated.split, evaluated.set)?;
         self.metrics.extend(evaluate::measure_images(
             evaluated.subject(model),
             &images,
@@ -292,7 +332,7 @@ impl Figures {
             judge,
             Some(&nearest),
         )?);
-        measure::write_samples(&dir.samples(model, *seed), &[evaluated.samples(&images, &nearest, &nearest_indices)?])?;
+        self.samples.push((model.clone(), *seed, evaluated.samples(&images, &nearest, &nearest_indices)?));
         self.history.extend(trained.history.iter().enumerate().map(|(i, point)| HistoryRow {
             model: model.clone(),
             seed: *seed,
@@ -305,6 +345,32 @@ impl Figures {
         let entry = self.models.entry(model.clone()).or_default();
         entry.0 = trained.generator.params().count() as u64;
         entry.1.push(trained.progress.seconds);
+        Ok(())
+    }
+
+    /// Writes everything into the folder `staged`, then moves it over what `dir` holds: a disk that fills up half way
+    /// leaves the earlier results as they were.
+    fn publish(self, manifest: &Manifest, config: &str, staged: &ExperimentDir, dir: &ExperimentDir) -> Result<()> {
+        staged.create()?;
+        let mut moves = vec![
+            (staged.config(), dir.config()),
+            (staged.metrics(), dir.metrics()),
+            (staged.history(), dir.history()),
+            (staged.evaluations(), dir.evaluations()),
+        ];
+        measure::atomic_write(&staged.config(), config.as_bytes())?;
+        measure::write_rows(&staged.metrics(), &self.metrics)?;
+        measure::write_rows(&staged.history(), &self.history)?;
+        measure::write_rows(&staged.evaluations(), &self.evaluations)?;
+        for (model, seed, samples) in self.samples {
+            measure::write_samples(&staged.samples(&model, seed), &[samples])?;
+            moves.push((staged.samples(&model, seed), dir.samples(&model, seed)));
+        }
+        manifest.write(&staged.manifest())?;
+        moves.push((staged.manifest(), dir.manifest()));
+        for (from, to) in moves {
+            std::fs::rename(&from, &to).map_err(|e| measure::Error::writing(&to, &e))?;
+        }
         Ok(())
     }
 
@@ -343,7 +409,9 @@ impl<'a> Evaluated<'a> {
         for label in &experiment.evaluate.show {
             let combination = set.factors.parse(label)?;
             let row = set.find(&combination).and_then(|index| indices.iter().position(|&i| i == index));
-            shown.push(row.ok_or_else(|| Error::config("evaluate.show", format!("'{label}' is not in the set '{name}'")))?);
+            shown.push(
+                row.ok_or_else(|| Error::config("evaluate.show", format!("'{label}' is not in the set '{name}'")))?,
+            );
         }
         if shown.is_empty() {
             let stride = indices.len().div_ceil(experiment.evaluate.show_at_most.max(1)).max(1);
@@ -366,7 +434,8 @@ impl<'a> Evaluated<'a> {
     /// The baselines' figures, and the judge's reading of the true images.
     fn baselines(&self, judge: &TrainedJudge) -> Result<Vec<MetricRow>> {
         let truth = evaluate::truth(self.set, self.indices)?;
-        let targets: Vec<Vec<usize>> = self.indices.iter().filter_map(|&i| self.set.combinations.get(i).map(|c| c.0.clone())).collect();
+        let targets: Vec<Vec<usize>> =
+            self.indices.iter().filter_map(|&i| self.set.combinations.get(i).map(|c| c.0.clone())).collect();
         let on_training = self.experiment.evaluate.set == "train";
         let own: Vec<usize> = (0..targets.len()).collect();
         let baseline_options = BaselineOptions {

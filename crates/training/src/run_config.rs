@@ -40,7 +40,11 @@ impl TrainingConfig {
     /// Every rule that one field sets for another.
     pub(crate) fn validate(&self, file: &str) -> Result<()> {
         let wrong = |problem: String| Err(Error::config(file, problem));
-        for (name, value) in [("steps", self.steps), ("evaluate_every", self.evaluate_every), ("checkpoint_every", self.checkpoint_every)] {
+        for (name, value) in [
+            ("steps", self.steps),
+            ("evaluate_every", self.evaluate_every),
+            ("checkpoint_every", self.checkpoint_every),
+        ] {
             if value == 0 {
                 return wrong(format!("{name} = 0: expected at least 1"));
             }

@@ -51,7 +51,10 @@ mod tests {
     #[test]
     fn steps_multiply_from_the_listed_step_on() {
         let schedule = Schedule::Steps { factor: 0.25, at: vec![600, 1000] };
-        assert_eq!([0, 599, 600, 999, 1000, 9999].map(|s| schedule.multiplier(s, 10_000)), [1.0, 1.0, 0.25, 0.25, 0.0625, 0.0625]);
+        assert_eq!(
+            [0, 599, 600, 999, 1000, 9999].map(|s| schedule.multiplier(s, 10_000)),
+            [1.0, 1.0, 0.25, 0.25, 0.0625, 0.0625]
+        );
         let halving = Schedule::Every { factor: 0.5, every: 500 };
         assert_eq!([0, 499, 500, 1000].map(|s| halving.multiplier(s, 2000)), [1.0, 1.0, 0.5, 0.25]);
     }

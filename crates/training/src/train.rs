@@ -62,21 +62,32 @@ pub fn train(run: &RunConfig, set: &ImageSet, split: &Split, cache: &Path, aroun
     if files.weights().exists()
         && let Some(done) = checkpoint::load(&files.record(), &hash)?
     {
-        generator.load_file(&files.weights())?;
+        generator
+            .params()
+            .load(&files.weights().display().to_string(), &checkpoint::load_weights(&files.weights(), &hash)?)?;
         if !around.quiet {
             eprintln!("{label}: already trained ({} steps); --fresh trains it anew", done.progress.step);
         }
         return Ok(Trained { generator, history: done.history, progress: done.progress });
     }
+    remove_half_written(files.dir());
     let json = serde_json::to_vec_pretty(run).map_err(|e| Error::file(files.config(), e))?;
-    std::fs::create_dir_all(files.dir()).map_err(|e| Error::file(files.dir(), format!("cannot be made ({e}); free the disk or check its permissions")))?;
+    std::fs::create_dir_all(files.dir()).map_err(|e| {
+        Error::file(files.dir(), format!("cannot be made ({e}); free the disk or check its permissions"))
+    })?;
     multigen_measure::atomic_write(&files.config(), &json)?;
 
     let mut adam = optimiser(generator.params(), config)?;
     let mut gradients = GradientBuffers::new(&generator.params().vars());
     let mut history = Vec::new();
-    let mut progress =
-        Progress { config_hash: hash.clone(), step: 0, seed: run.seed, best: None, evaluations: Vec::new(), seconds: 0.0 };
+    let mut progress = Progress {
+        config_hash: hash.clone(),
+        step: 0,
+        seed: run.seed,
+        best: None,
+        evaluations: Vec::new(),
+        seconds: 0.0,
+    };
     if let Some(last) = checkpoint::load(&files.last(), &hash)? {
         generator.params().load(&files.last().display().to_string(), &last.weights)?;
         adam.load_state(&last.optimiser)?;
@@ -90,6 +101,14 @@ pub fn train(run: &RunConfig, set: &ImageSet, split: &Split, cache: &Path, aroun
     let mut gathered = Gathered::default();
     let started = Instant::now();
     let seconds_before = progress.seconds;
+    let first_step = progress.step;
+    let diverged = |loss: f64, step: u64| Error::NonFiniteLoss {
+        model: run.model.clone(),
+        seed: run.seed,
+        loss,
+        step,
+        checkpoint: Some(files.last()).filter(|last| last.exists()),
+    };
     let mut line = ProgressLine::start(&label, progress.step, config.steps, around.quiet);
     while progress.step < config.steps {
         let step = progress.step;
@@ -103,11 +122,23 @@ pub fn train(run: &RunConfig, set: &ImageSet, split: &Split, cache: &Path, aroun
         gradients.backward(&loss)?;
         let loss = f64::from(loss.to_scalar::<f32>()?);
         if !loss.is_finite() {
-            return Err(Error::NonFiniteLoss { model: run.model.clone(), seed: run.seed, loss, step, checkpoint: files.last() });
+            return Err(diverged(loss, step));
         }
+
+        // Weights are kept only now that their loss is known to be a number, so the last checkpoint is always a good one.
+        let saving_started = Instant::now();
+        let stop = around.interrupt.load(Ordering::Relaxed) && step > first_step;
+        if step > first_step && (step.is_multiple_of(config.checkpoint_every) || stop) {
+            checkpoint::save(&files.last(), &progress, &generator.params().tensors()?, &adam.state()?, &history)?;
+        }
+        if stop {
+            line.finish(&format!("stopped at step {step}"));
+            return Err(Error::Interrupted { model: run.model.clone(), seed: run.seed, step, steps: config.steps });
+        }
+        let saving = saving_started.elapsed();
         adam.step(&gradients, learning_rate, config.weight_decay)?;
 
-        let images_per_s = n_images as f64 / step_started.elapsed().as_secs_f64();
+        let images_per_s = n_images as f64 / (step_started.elapsed() - saving).as_secs_f64();
         history.push(HistoryPoint { loss, learning_rate, images_per_s });
         progress.step = step + 1;
         progress.seconds = seconds_before + started.elapsed().as_secs_f64();
@@ -115,21 +146,18 @@ pub fn train(run: &RunConfig, set: &ImageSet, split: &Split, cache: &Path, aroun
 
         let complete = progress.step == config.steps;
         if progress.step.is_multiple_of(config.evaluate_every) || complete {
-            let rows = evaluate::sampled(&generator, set, split, EVALUATION_SAMPLES, (&run.model, run.seed, progress.step))?;
+            let rows =
+                evaluate::sampled(&generator, set, split, EVALUATION_SAMPLES, (&run.model, run.seed, progress.step))
+                    .map_err(|error| match error {
+                        Error::Measure(multigen_measure::Error::NotFinite { .. }) => diverged(f64::NAN, progress.step),
+                        other => other,
+                    })?;
             let on_training = rows.first().map_or(f64::NEG_INFINITY, |row| row.psnr_db);
             progress.evaluations.extend(rows);
             if progress.best.is_none_or(|(_, best)| on_training > best) {
                 progress.best = Some((progress.step, on_training));
                 checkpoint::save_weights(&files.best(), &hash, &generator.params().tensors()?)?;
             }
-        }
-        let stop = around.interrupt.load(Ordering::Relaxed);
-        if !complete && (progress.step.is_multiple_of(config.checkpoint_every) || stop) {
-            checkpoint::save(&files.last(), &progress, &generator.params().tensors()?, &adam.state()?, &history)?;
-        }
-        if stop && !complete {
-            line.finish(&format!("stopped at step {}", progress.step));
-            return Err(Error::Interrupted { model: run.model.clone(), seed: run.seed, step: progress.step, steps: config.steps });
         }
     }
     checkpoint::save(&files.record(), &progress, &BTreeMap::new(), &BTreeMap::new(), &history)?;
@@ -190,7 +218,8 @@ pub(crate) fn optimiser(params: &Params, config: &TrainingConfig) -> Result<Adam
 fn tensors(set: &ImageSet, gathered: &mut Gathered, device: &Device) -> Result<(LevelTable, Targets)> {
     let n = gathered.n_images;
     let columns = gathered.levels.chunks_exact(n).map(<[u32]>::to_vec).collect();
-    let images = Tensor::from_vec(std::mem::take(&mut gathered.images), (n, set.channels, set.height, set.width), device)?;
+    let images =
+        Tensor::from_vec(std::mem::take(&mut gathered.images), (n, set.channels, set.height, set.width), device)?;
     let masks = match gathered.masks.is_empty() {
         true => None,
         false => Some(Tensor::from_vec(std::mem::take(&mut gathered.masks), n * set.height * set.width, device)?),
@@ -204,6 +233,15 @@ fn last_evaluations(rows: &[EvaluationRow]) -> String {
     let parts: Vec<String> =
         rows.iter().filter(|row| row.step == last).map(|row| format!("{} {:.1} dB", row.set, row.psnr_db)).collect();
     parts.join(", ")
+}
+
+/// Removes what a killed writer left: hidden temporary files, each as large as a checkpoint.
+fn remove_half_written(dir: &Path) {
+    let Ok(entries) = std::fs::read_dir(dir) else { return };
+    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with('.')) {
+        // Only room on the disk is lost when one stays.
+        std::fs::remove_file(entry.path()).ok();
+    }
 }
 
 pub(crate) fn missing_is_fine(error: std::io::Error) -> std::io::Result<()> {

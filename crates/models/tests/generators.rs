@@ -1,0 +1,151 @@
+//! Every named generator: shapes, parameter counts, a gradient for every parameter; and a small one against PyTorch.
+
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use multigen_models::concatenating::{Branch, ConcatenatingConfig, FeatureMap, FillingRules};
+use multigen_models::layers::Upsampling;
+use multigen_models::{Activation, Generator, GeneratorConfig, LevelTable, presets};
+use multigen_ops::{GradientBuffers, softmax_cross_entropy, squared_error};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn digits_levels() -> multigen_models::Result<LevelTable> {
+    let rows: [&[u32]; 3] = [&[7, 9, 0, 4], &[2, 4, 1, 1], &[7, 9, 2, 5]];
+    LevelTable::from_rows(rows)
+}
+
+#[test]
+fn every_parameter_of_every_generator_gets_a_finite_gradient_that_is_not_zero() -> Outcome {
+    for name in presets::GENERATORS {
+        let config = presets::generator(name)?;
+        let generator = Generator::new(name, &config, &Device::Cpu, &mut ChaCha8Rng::seed_from_u64(1))?;
+        let drawn = generator.forward(&digits_levels()?)?;
+        assert_eq!(drawn.images.dims(), [3, 3, 28, 28], "{name}");
+        assert_eq!(drawn.mask_logits.is_some(), config.has_mask_head(), "{name}");
+        let target = Tensor::rand(0f32, 1f32, drawn.images.shape(), &Device::Cpu)?;
+        let mut loss = squared_error(&drawn.images, &target)?;
+        if let Some(logits) = &drawn.mask_logits {
+            let rows = logits.permute((0, 2, 3, 1))?.reshape((3 * 28 * 28, 2))?;
+            let classes: Vec<u32> = (0..3 * 28 * 28).map(|i| i % 2).collect();
+            loss = (loss + softmax_cross_entropy(&rows, &Tensor::new(classes, &Device::Cpu)?)?)?;
+        }
+        let mut gradients = GradientBuffers::new(&generator.params().vars());
+        gradients.backward(&loss)?;
+        for (parameter, _) in generator.params().iter() {
+            let values = gradients.get(parameter)?.flatten_all()?.to_vec1::<f32>()?;
+            assert!(values.iter().all(|v| v.is_finite()), "{name}: {parameter}");
+            assert!(values.iter().any(|v| *v != 0.0), "{name}: {parameter} got a gradient of zeros");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn digits_v2_has_the_published_number_of_parameters() -> Outcome {
+    // Branches: digit and style 10·512 + 512 + 512·512 + 512 (fc1, fc2) + 2·512 slopes = 269,312 each;
+    // colour 3·128 + 128 + 128·128 + 128 + 2·128 = 17,280; transform 6·256 + 256 + 256·256 + 256 + 2·256 = 68,096.
+    // fc3 1408·2048 + 2048 + 2048 slopes = 2,887,680; fc4 2048·2048 + 2·2048 = 4,198,400;
+    // fc5 2048·12544 + 12544 + 256 slopes = 25,702,912.
+    // deconv1 256·256·16 + 256 + 256 slopes = 1,049,088; deconv2 256·3·4 + 3 = 3,075.
+    let expected = 2 * 269_312 + 17_280 + 68_096 + 2_887_680 + 4_198_400 + 25_702_912 + 1_049_088 + 3_075;
+    let config = presets::generator("digits-v2")?;
+    let generator = Generator::new("digits-v2", &config, &Device::Cpu, &mut ChaCha8Rng::seed_from_u64(1))?;
+    assert_eq!(generator.params().count(), expected);
+    Ok(())
+}
+
+#[test]
+fn a_seed_names_the_weights() -> Outcome {
+    let config = presets::generator("operator-affine")?;
+    let weights = |seed| -> Result<Vec<f32>, Box<dyn std::error::Error>> {
+        let generator = Generator::new("g", &config, &Device::Cpu, &mut ChaCha8Rng::seed_from_u64(seed))?;
+        let mut all = Vec::new();
+        for (_, param) in generator.params().iter() {
+            all.extend(param.var.flatten_all()?.to_vec1::<f32>()?);
+        }
+        Ok(all)
+    };
+    assert_eq!(weights(3)?, weights(3)?);
+    assert_ne!(weights(3)?, weights(4)?);
+    Ok(())
+}
+
+#[test]
+fn an_image_does_not_depend_on_what_else_is_drawn() -> Outcome {
+    // Contents are drawn once per batch and picked per image; a picked image must be the one drawn alone.
+    for name in presets::GENERATORS {
+        let config = presets::generator(name)?;
+        let generator = Generator::new(name, &config, &Device::Cpu, &mut ChaCha8Rng::seed_from_u64(5))?;
+        let together = generator.forward(&digits_levels()?)?.images;
+        let rows: [&[u32]; 1] = [&[7, 9, 2, 5]];
+        let alone = generator.forward(&LevelTable::from_rows(rows)?)?.images;
+        let difference = (together.get(2)? - alone.get(0)?)?.abs()?.max_all()?.to_scalar::<f32>()?;
+        assert!(difference < 1e-5, "{name}: {difference}");
+    }
+    Ok(())
+}
+
+#[test]
+fn levels_that_do_not_exist_and_impossible_networks_are_errors() -> Outcome {
+    let config = presets::generator("digits-v2")?;
+    let generator = Generator::new("digits-v2", &config, &Device::Cpu, &mut ChaCha8Rng::seed_from_u64(1))?;
+    let rows: [&[u32]; 1] = [&[7, 10, 0, 4]];
+    let error = generator.forward(&LevelTable::from_rows(rows)?).err().map(|e| e.to_string());
+    assert_eq!(error.as_deref(), Some("factor style: level 10 asked for, the network has levels 0 to 9"));
+    assert!(presets::generator("digits-v9").is_err_and(|e| e.to_string().contains("digits-v2")));
+    let mut broken = small();
+    broken.upsampling[0].padding = 9;
+    assert!(broken.image_size("small").is_err_and(|e| e.to_string().contains("deconv1")));
+    Ok(())
+}
+
+/// Two factors, one hidden layer, two transposed convolutions, a mask head: every kind of layer at a size that a file
+/// beside the test can hold.
+fn small() -> ConcatenatingConfig {
+    let branch = |factor: &str, levels| Branch { factor: factor.to_owned(), levels, fc1: 3, fc2: 2 };
+    let up = |channels, kernel, padding| Upsampling { channels, kernel, stride: 2, padding };
+    ConcatenatingConfig {
+        branches: vec![branch("digit", 4), branch("colour", 3)],
+        hidden: vec![6],
+        map: FeatureMap { channels: 4, size: 2 },
+        upsampling: vec![up(3, 4, 1), up(3, 2, 0)],
+        activation: Activation::Prelu,
+        last: Activation::Relu,
+        mask_head: true,
+        filling: FillingRules::Plain,
+    }
+}
+
+/// `pytorch/reference.py` loaded `pytorch/small.safetensors`, which this test's network wrote, into a PyTorch network
+/// with the same names and wrote what it drew to `pytorch/reference.json`.
+#[test]
+fn a_weights_file_draws_the_same_in_pytorch() -> Outcome {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pytorch");
+    let config = GeneratorConfig::Concatenating(small());
+    let generator = Generator::new("small", &config, &Device::Cpu, &mut ChaCha8Rng::seed_from_u64(7))?;
+    if std::env::var_os("MULTIGEN_WRITE_REFERENCE").is_some() {
+        candle_core::safetensors::save(
+            &generator.params().tensors()?.into_iter().collect(),
+            dir.join("small.safetensors"),
+        )?;
+    }
+    let other = Generator::new("small", &config, &Device::Cpu, &mut ChaCha8Rng::seed_from_u64(8))?;
+    other.load_file(&dir.join("small.safetensors"))?;
+    let rows: [&[u32]; 3] = [&[0, 2], &[3, 1], &[1, 0]];
+    let reference = std::fs::read_to_string(dir.join("reference.json"))?;
+    let reference: std::collections::BTreeMap<String, Vec<f32>> = serde_json::from_str(&reference)?;
+    for generator in [&generator, &other] {
+        let drawn = generator.forward(&LevelTable::from_rows(rows)?)?;
+        let logits = drawn.mask_logits.ok_or("no mask")?;
+        for (name, ours) in [("images", drawn.images), ("mask_logits", logits)] {
+            let (ours, theirs) = (ours.flatten_all()?.to_vec1::<f32>()?, &reference[name]);
+            assert_eq!(ours.len(), theirs.len());
+            let worst = ours.iter().zip(theirs).fold(0f32, |worst, (a, b)| worst.max((a - b).abs()));
+            assert!(worst < 1e-5, "{name}: {worst}");
+        }
+    }
+    Ok(())
+}

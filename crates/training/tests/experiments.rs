@@ -1,0 +1,141 @@
+//! The project's own experiment files: they resolve, share what they should, and refuse what is wrong.
+
+use std::path::{Path, PathBuf};
+
+use multigen_training::{Catalogue, Request};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments")
+}
+
+fn request(profile: &str) -> Request {
+    Request { profile: profile.to_owned(), ..Request::default() }
+}
+
+#[test]
+fn every_experiment_resolves_in_every_profile_with_all_models() -> Outcome {
+    let catalogue = Catalogue::new(folder());
+    let names = catalogue.names()?;
+    for name in ["digits-result-1", "digits-result-2", "digits-result-3", "digits-holdout-30", "digits-holdout-70"] {
+        assert!(names.iter().any(|n| n == name), "{name}");
+    }
+    assert!(!names.iter().any(|n| n == "digits"), "a parent is not run itself");
+    for name in &names {
+        for profile in ["smoke", "quick", "paper"] {
+            let experiment = catalogue.resolve(name, &Request { all_models: true, ..request(profile) })?;
+            assert_eq!(experiment.models.len(), 8, "{name}");
+            assert!(!experiment.about.question.is_empty() && experiment.about.expected.len() > 10, "{name}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn paper_is_the_published_solver_and_quick_says_what_differs() -> Outcome {
+    let catalogue = Catalogue::new(folder());
+    let paper = catalogue.resolve("digits-result-3", &Request { all_models: true, ..request("paper") })?;
+    let v2 = &paper.training["digits-v2"];
+    assert_eq!(
+        (v2.steps, v2.batch, v2.learning_rate, v2.beta1, v2.beta2, v2.weight_decay),
+        (10_000, 128, 2e-4, 0.9, 0.99, 0.01)
+    );
+    // ×0.25 at 600, 1000, 1500, 2000: four quarterings by step 2000.
+    assert!((v2.schedule.multiplier(2000, v2.steps) - 0.25f64.powi(4)).abs() < 1e-12);
+    let v1 = &paper.training["digits-v1"];
+    assert_eq!((v1.batch, v1.weight_decay, v1.reconstruction_weight), (64, 0.0, 0.1));
+    assert!(paper.differs_from_paper["digits-v2"].is_empty());
+    let quick = catalogue.resolve("digits-result-3", &request("quick"))?;
+    assert_eq!(quick.training["digits-v2"].batch, 64);
+    assert!(quick.differs_from_paper["digits-v2"].iter().any(|line| line == "batch: 64 (paper: 128)"));
+    Ok(())
+}
+
+#[test]
+fn the_three_results_share_their_data_and_solvers() -> Outcome {
+    let catalogue = Catalogue::new(folder());
+    let [one, two, three] =
+        ["digits-result-1", "digits-result-2", "digits-result-3"].map(|n| catalogue.resolve(n, &request("quick")));
+    let (one, two, three) = (one?, two?, three?);
+    assert_eq!((&one.data, &one.training), (&two.data, &two.training));
+    assert_eq!((&two.data, &two.training), (&three.data, &three.training));
+    assert_ne!(one.evaluate, three.evaluate);
+    Ok(())
+}
+
+#[test]
+fn overrides_reach_solvers_of_all_or_one_model_and_the_document() -> Outcome {
+    let catalogue = Catalogue::new(folder());
+    let overrides = ["steps=7", "digits-v2.batch=3", "evaluate.set=train"].map(str::to_owned).to_vec();
+    let experiment = catalogue.resolve("digits-result-2", &Request { overrides, ..request("quick") })?;
+    assert_eq!(experiment.training["operator-affine"].steps, 7);
+    assert_eq!((experiment.training["digits-v2"].steps, experiment.training["digits-v2"].batch), (7, 3));
+    assert_eq!(experiment.evaluate.set, "train");
+    for wrong in [
+        "steps",
+        "nonsense=1",
+        "steps=0",
+        "digits-v2.nonsense=1",
+        "digits-v1.steps=3",
+        "evaluate.nonsense=1",
+        "learning_rate=-1",
+        "steps=many",
+    ] {
+        let error =
+            catalogue.resolve("digits-result-2", &Request { overrides: vec![wrong.to_owned()], ..request("quick") });
+        let message = error.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(!message.is_empty() && !message.contains('\n'), "{wrong}: {message}");
+    }
+    assert!(
+        catalogue
+            .resolve("digits-result-2", &request("fast"))
+            .is_err_and(|e| e.to_string().contains("paper, quick, smoke"))
+    );
+    Ok(())
+}
+
+#[test]
+fn names_endings_and_all() -> Outcome {
+    let catalogue = Catalogue::new(folder());
+    assert!(catalogue.matching("result-3")?.contains(&"digits-result-3".to_owned()));
+    assert_eq!(catalogue.matching("digits-result-1")?, ["digits-result-1"]);
+    assert_eq!(catalogue.matching("all")?, catalogue.names()?);
+    let error = catalogue.matching("digits-reslt-3").err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(error.contains("did you mean 'digits-result-3'?"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn files_that_are_wrong_are_named() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text);
+    std::fs::copy(folder().join("digits.toml"), dir.path().join("digits.toml"))?;
+    let about = "title = \"t\"\n[about]\nquestion = \"q\"\nexpected = \"e\"\n";
+    write("unknown-key.toml", &format!("parent = \"digits\"\nlearing_rate = 1\n{about}"))?;
+    write("broken.toml", "parent = ")?;
+    write("orphan.toml", "parent = \"nobody\"")?;
+    write("loop.toml", "parent = \"loop\"")?;
+    write("no-set.toml", &format!("parent = \"digits\"\n{about}[evaluate]\nset = \"result-9\"\n"))?;
+    let catalogue = Catalogue::new(dir.path());
+    for (name, said) in [
+        ("unknown-key", "learing_rate"),
+        ("broken", "is not TOML"),
+        ("orphan", "nobody.toml"),
+        ("loop", "ancestor"),
+        ("no-set", "result-9"),
+    ] {
+        let message = catalogue.resolve(name, &request("quick")).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(message.contains(said) && !message.contains('\n'), "{name}: {message}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_delta_lists_what_a_file_changes() -> Outcome {
+    let catalogue = Catalogue::new(folder());
+    let delta = catalogue.delta("digits-result-3")?;
+    assert!(delta.iter().any(|line| line == "evaluate.set: \"train\" → \"result-3\""), "{delta:?}");
+    assert!(!delta.iter().any(|line| line.starts_with("training.")), "{delta:?}");
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! The loop: twice the same bytes, stopped and gone on with the same bytes, and what it refuses to go on from.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candle_core::Device;
+use multigen_data::sets::digits;
+use multigen_data::{DigitsConfig, ImageSet, MnistSource, Part, Split};
+use multigen_models::concatenating::{Branch, ConcatenatingConfig, FeatureMap, FillingRules};
+use multigen_models::layers::Upsampling;
+use multigen_models::{Activation, GeneratorConfig, presets};
+use multigen_training::checkpoint::{self, RunFiles};
+use multigen_training::run_config::{DataConfig, RunConfig, TrainingConfig};
+use multigen_training::schedule::Schedule;
+use multigen_training::train::{Surroundings, Trained, train};
+use multigen_training::{Error, Result};
+
+static GO: AtomicBool = AtomicBool::new(false);
+static STOP: AtomicBool = AtomicBool::new(true);
+
+/// All digits, and a split that holds a few images out; loaded once.
+fn data() -> &'static (ImageSet, Split, DataConfig) {
+    static DATA: OnceLock<(ImageSet, Split, DataConfig)> = OnceLock::new();
+    DATA.get_or_init(|| {
+        let datasets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets");
+        let mnist = MnistSource::Embedded { datasets }.load(Part::Train).unwrap();
+        let set = digits::build(&mnist, DigitsConfig { transforms: 6 }).unwrap();
+        let text = "set = 'digits'\ntransforms = 6\n[[held_out]]\nname = 'seven'\nwhere = { digit = 7, style = 9, transform = 'mirror-x' }";
+        let config: DataConfig = toml::from_str(text).unwrap();
+        let split = Split::new(&set.factors, &set.combinations, &config.held_out).unwrap();
+        (set, split, config)
+    })
+}
+
+/// A generator small enough for a step in milliseconds, with everything that a checkpoint has to carry: PReLU's slopes
+/// and both heads.
+fn small_network() -> GeneratorConfig {
+    let branch = |(factor, levels): (&str, usize)| Branch { factor: factor.to_owned(), levels, fc1: 8, fc2: 8 };
+    let up = |channels, kernel, padding| Upsampling { channels, kernel, stride: 2, padding };
+    GeneratorConfig::Concatenating(ConcatenatingConfig {
+        branches: [("digit", 10), ("style", 10), ("colour", 3), ("transform", 6)].map(branch).to_vec(),
+        hidden: vec![16],
+        map: FeatureMap { channels: 8, size: 7 },
+        upsampling: vec![up(8, 4, 1), up(3, 2, 0)],
+        activation: Activation::Prelu,
+        last: Activation::Linear,
+        mask_head: true,
+        filling: FillingRules::Plain,
+    })
+}
+
+fn config(seed: u64) -> RunConfig {
+    RunConfig {
+        model: "small".to_owned(),
+        network: small_network(),
+        data: data().2.clone(),
+        data_sha256: "not looked at here".to_owned(),
+        training: TrainingConfig {
+            steps: 8,
+            batch: 8,
+            learning_rate: 1e-3,
+            beta1: 0.9,
+            beta2: 0.99,
+            weight_decay: 1e-2,
+            schedule: Schedule::Cosine { warmup_steps: 2 },
+            reconstruction_weight: 1.0,
+            mask_weight: 1.0,
+            evaluate_every: 5,
+            checkpoint_every: 3,
+        },
+        device: "cpu".to_owned(),
+        seed,
+    }
+}
+
+fn run(config: &RunConfig, cache: &Path, interrupt: &AtomicBool) -> Result<Trained> {
+    let (set, split, _) = data();
+    train(config, set, split, cache, Surroundings { device: &Device::Cpu, interrupt, quiet: true })
+}
+
+fn files(config: &RunConfig, cache: &Path) -> RunFiles {
+    RunFiles::new(cache, &config.model, config.seed, &config.hash().unwrap())
+}
+
+fn weights(config: &RunConfig, cache: &Path) -> Vec<u8> {
+    std::fs::read(files(config, cache).weights()).unwrap()
+}
+
+/// Runs to the end with a stop after every single step; how many sittings it took.
+fn run_step_by_step(config: &RunConfig, cache: &Path) -> (Trained, u64) {
+    for sitting in 1..=config.training.steps {
+        match run(config, cache, &STOP) {
+            Ok(trained) => return (trained, sitting),
+            Err(Error::Interrupted { step, steps, .. }) => {
+                assert_eq!((step, steps), (sitting, config.training.steps), "every sitting goes one step further");
+                assert!(!files(config, cache).weights().exists(), "weights are final or not there");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("not done after as many sittings as steps");
+}
+
+fn message(result: Result<Trained>) -> String {
+    let text = result.map(|_| "it was trained").unwrap_err().to_string();
+    assert!(!text.contains('\n'), "one line: {text}");
+    text
+}
+
+/// The figures of a run without what a clock measured.
+fn figures(trained: &Trained) -> (Vec<(u64, u64)>, String) {
+    let history = trained.history.iter().map(|point| (point.loss.to_bits(), point.learning_rate.to_bits())).collect();
+    (history, format!("{:?} {:?}", trained.progress.evaluations, trained.progress.best))
+}
+
+#[test]
+fn the_same_configuration_gives_the_same_bytes_and_another_seed_others() {
+    let cache = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let (first, other) = (config(1), config(2));
+    let a = run(&first, cache[0].path(), &GO).unwrap();
+    let b = run(&first, cache[1].path(), &GO).unwrap();
+    let c = run(&other, cache[2].path(), &GO).unwrap();
+    assert!(weights(&first, cache[0].path()) == weights(&first, cache[1].path()));
+    assert_eq!(figures(&a), figures(&b));
+    assert_ne!(a.history[0].loss.to_bits(), c.history[0].loss.to_bits());
+    // The files carry the hash of their configuration, so the tensors are compared.
+    let tensors = |trained: &Trained| {
+        let tensors = trained.generator.params().tensors().unwrap();
+        tensors
+            .into_iter()
+            .map(|(name, t)| (name, t.flatten_all().unwrap().to_vec1::<f32>().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    assert!(tensors(&a) == tensors(&b));
+    for ((name, a), (_, c)) in tensors(&a).iter().zip(&tensors(&c)) {
+        assert!(a != c, "{name} does not depend on the seed");
+    }
+}
+
+#[test]
+fn a_run_that_is_stopped_after_every_step_ends_with_the_same_bytes() {
+    let operator = RunConfig {
+        model: "operator-affine".to_owned(),
+        network: presets::generator("operator-affine").unwrap(),
+        ..config(3)
+    };
+    for config in [config(3), operator] {
+        let cache = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let whole = run(&config, cache[0].path(), &GO).unwrap();
+        let (stopped, sittings) = run_step_by_step(&config, cache[1].path());
+        assert_eq!(sittings, config.training.steps);
+        assert!(weights(&config, cache[0].path()) == weights(&config, cache[1].path()), "{}", config.model);
+        assert_eq!(figures(&whole), figures(&stopped), "{}", config.model);
+        assert_eq!(whole.history.len(), 8);
+        // Steps 5 and 8, on the training set and on the held-out one.
+        assert_eq!(whole.progress.evaluations.iter().map(|row| row.step).collect::<Vec<_>>(), [5, 5, 8, 8]);
+        // A complete run is loaded, whatever the flag says, and is the same again.
+        let loaded = run(&config, cache[1].path(), &STOP).unwrap();
+        assert_eq!(figures(&whole), figures(&loaded));
+        assert!(
+            !files(&config, cache[1].path()).last().exists(),
+            "the optimiser's state is of no use after the last step"
+        );
+    }
+}
+
+#[test]
+fn a_run_that_another_thread_stops_ends_with_the_same_bytes() {
+    let mut config = config(4);
+    config.training.steps = 60;
+    let cache = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    run(&config, cache[0].path(), &GO).unwrap();
+    let flag = AtomicBool::new(false);
+    let last = files(&config, cache[1].path()).last();
+    let stopped = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !last.exists() && !files(&config, cache[1].path()).weights().exists() {
+                std::thread::yield_now();
+            }
+            flag.store(true, Ordering::Relaxed);
+        });
+        run(&config, cache[1].path(), &flag)
+    });
+    // On a machine that lets the other thread wait for long the run may be over; then nothing was stopped.
+    if let Err(error) = stopped {
+        assert!(matches!(error, Error::Interrupted { step: 3.., .. }), "{error}");
+        run(&config, cache[1].path(), &GO).unwrap();
+    }
+    assert!(weights(&config, cache[0].path()) == weights(&config, cache[1].path()));
+}
+
+#[test]
+fn what_a_killed_writer_left_is_removed() {
+    let (config, cache) = (config(5), tempfile::tempdir().unwrap());
+    let dir = files(&config, cache.path()).dir().to_path_buf();
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join(".last.safetensors.Xy12.tmp"), b"half a checkpoint").unwrap();
+    run(&config, cache.path(), &GO).unwrap();
+    let mut names: Vec<String> =
+        std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    assert_eq!(names, ["best.safetensors", "record.safetensors", "run.json", "weights.safetensors"]);
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint() {
+    // Step 4 (the fifth) multiplies the rate by 1e30; the loss of the next one overflows. With a checkpoint after every
+    // step, the overflowing weights are not among them; whether an evaluation meets them first makes no difference.
+    for (checkpoint_every, evaluate_every) in [(1, 100), (1, 5), (4, 100)] {
+        let mut config = config(6);
+        config.training.schedule = Schedule::Steps { factor: 1e30, at: vec![4] };
+        (config.training.checkpoint_every, config.training.evaluate_every) = (checkpoint_every, evaluate_every);
+        let cache = tempfile::tempdir().unwrap();
+        let last = files(&config, cache.path()).last();
+        for _again in 0..2 {
+            let error = run(&config, cache.path(), &GO).unwrap_err();
+            assert!(
+                matches!(&error, Error::NonFiniteLoss { step: 5, checkpoint: Some(path), .. } if *path == last),
+                "{error}"
+            );
+            let text = message(Err(error));
+            assert!(
+                text.contains("small, seed 6")
+                    && text.contains("at step 5")
+                    && text.contains("lower the learning rate"),
+                "{text}"
+            );
+            let good = checkpoint::load(&last, &config.hash().unwrap()).unwrap().unwrap();
+            assert_eq!((good.progress.step, good.history.len()), (4, 4));
+            for tensor in good.weights.values() {
+                let values = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                assert!(values.iter().all(|value| value.abs() < 100.0));
+            }
+        }
+        assert!(!files(&config, cache.path()).weights().exists());
+    }
+    let mut config = config(6);
+    config.training.learning_rate = 1e30;
+    let text = message(run(&config, tempfile::tempdir().unwrap().path(), &GO));
+    assert!(text.contains("at step 1;") && text.contains("there is no checkpoint yet"), "{text}");
+}
+
+#[test]
+fn a_checkpoint_of_another_configuration_is_refused() {
+    let cache = tempfile::tempdir().unwrap();
+    let (own, other) = (config(7), config(8));
+    for config in [&own, &other] {
+        message(run(config, cache.path(), &STOP));
+    }
+    let (own_files, other_files) = (files(&own, cache.path()), files(&other, cache.path()));
+    let refused = |path: PathBuf| {
+        let error = run(&own, cache.path(), &GO).unwrap_err();
+        let (expected, found) = (own.hash().unwrap(), other.hash().unwrap());
+        assert!(
+            matches!(&error, Error::ForeignCheckpoint { path: p, expected: e, found: f } if (p, e, f) == (&path, &expected, &found)),
+            "{error}"
+        );
+        let text = message(Err(error));
+        assert!(text.contains("--fresh") && text.contains(&path.display().to_string()), "{text}");
+    };
+    std::fs::copy(other_files.last(), own_files.last()).unwrap();
+    refused(own_files.last());
+
+    std::fs::remove_file(own_files.last()).unwrap();
+    for config in [&own, &other] {
+        run(config, cache.path(), &GO).unwrap();
+    }
+    // Both networks are of the same shape: only the hash tells their weights apart.
+    std::fs::copy(other_files.weights(), own_files.weights()).unwrap();
+    refused(own_files.weights());
+    std::fs::copy(other_files.record(), own_files.record()).unwrap();
+    refused(own_files.record());
+}
+
+#[test]
+fn a_broken_file_is_named_whatever_its_length() {
+    let (config, cache) = (config(9), tempfile::tempdir().unwrap());
+    let refused = |path: &Path, n_bytes: usize, whole: &[u8]| {
+        std::fs::write(path, &whole[..n_bytes]).unwrap();
+        let text = message(run(&config, cache.path(), &GO));
+        assert!(text.starts_with(&path.display().to_string()) && text.contains("delete it"), "{n_bytes} bytes: {text}");
+    };
+    message(run(&config, cache.path(), &STOP));
+    let files = files(&config, cache.path());
+    let last = std::fs::read(files.last()).unwrap();
+    for n_bytes in [0, 7, 100, last.len() / 2, last.len() - 1] {
+        refused(&files.last(), n_bytes, &last);
+    }
+    std::fs::write(files.last(), &last).unwrap();
+    run(&config, cache.path(), &GO).unwrap();
+    for path in [files.weights(), files.record()] {
+        let whole = std::fs::read(&path).unwrap();
+        for n_bytes in [0, 100, whole.len() - 1] {
+            refused(&path, n_bytes, &whole);
+        }
+        std::fs::write(&path, &whole).unwrap();
+    }
+    run(&config, cache.path(), &GO).unwrap();
+}
