@@ -31,8 +31,12 @@ pub fn atomic_write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::
 /// As [`atomic_write`], and any error of `fill`.
 pub fn atomic_write_path(path: &Path, fill: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
     replace(path, |file| {
+        let permissions = file.as_file().metadata()?.permissions();
         fill(file.path())?;
-        std::fs::File::open(file.path())?.sync_all()
+        let written = std::fs::File::open(file.path())?;
+        // A writer may have put a file of its own, with other permissions, in the place of the temporary one.
+        written.set_permissions(permissions)?;
+        written.sync_all()
     })
 }
 

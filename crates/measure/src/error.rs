@@ -74,7 +74,9 @@ impl Error {
     pub fn writing(path: &Path, source: &std::io::Error) -> Self {
         let path = path.to_path_buf();
         match source.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge => {
+                Self::DiskFull { path }
+            }
             _ => Self::Write { path, detail: one_line(&source.to_string()) },
         }
     }
