@@ -5,6 +5,8 @@
 
 use candle_core::{Device, Tensor, Var};
 use multigen_ops as ops;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -22,7 +24,8 @@ fn main() -> Outcome<()> {
     let number = |i: usize, default: usize| args.get(i).map_or(Ok(default), |arg| arg.parse());
     let (batch, n_steps) = (number(0, 128)?, number(1, 10)?);
     let is_fast = args.get(2).is_none_or(|arg| arg != "portable");
-    let vars = variables()?;
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let vars = variables(&mut rng)?;
     let params = vars.iter().map(|(name, var)| ops::AdamParam {
         name: name.clone(),
         var: var.clone(),
@@ -40,7 +43,8 @@ fn main() -> Outcome<()> {
             eye.index_select(&Tensor::new(ids, &Device::Cpu)?, 0)
         })
         .collect::<candle_core::Result<Vec<_>>>()?;
-    let target = Tensor::rand(0f32, 1f32, (batch, 3, 28, 28), &Device::Cpu)?;
+    let pixels: Vec<f32> = (0..batch * 3 * 28 * 28).map(|_| rng.random_range(0.0..1.0)).collect();
+    let target = Tensor::from_vec(pixels, (batch, 3, 28, 28), &Device::Cpu)?;
     let mut parts: Vec<(&str, f64)> = Vec::new();
     let mut times = Vec::new();
     for step in 0..n_steps + 2 {
@@ -81,15 +85,16 @@ impl Clock {
     }
 }
 
-fn variables() -> Outcome<Variables> {
+fn variables(rng: &mut ChaCha8Rng) -> Outcome<Variables> {
     let mut vars = Variables::new();
-    let mut add = |name: &str, dims: &[usize], bound: f64| -> Outcome<()> {
-        let var = Var::rand_f64(-bound, bound, dims, candle_core::DType::F32, &Device::Cpu)?;
+    let mut add = |name: &str, dims: &[usize], bound: f32| -> Outcome<()> {
+        let values: Vec<f32> = (0..dims.iter().product()).map(|_| rng.random_range(-bound..bound)).collect();
+        let var = Var::from_vec(values, dims, &Device::Cpu)?;
         vars.insert(name.to_string(), var);
         Ok(())
     };
     let mut layer = |name: &str, n_in: usize, n_out: usize, slopes: usize| -> Outcome<()> {
-        let bound = (3.0 / n_in as f64).sqrt();
+        let bound = (3.0 / n_in as f32).sqrt();
         add(&format!("{name}.weight"), &[n_out, n_in], bound)?;
         add(&format!("{name}.bias"), &[n_out], 1e-3)?;
         add(&format!("{name}.slope"), &[slopes], 0.25)

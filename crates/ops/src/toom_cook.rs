@@ -125,11 +125,22 @@ impl Transform {
     /// to ← M·from·Mᵀ, lane by lane. Lanes beyond the channels hold anything, and so do their results.
     #[inline(always)]
     fn apply(&self, tiles: &mut Workspace) {
+        // Constants let the compiler unroll the sizes that matter most: kernel 4, stride 2.
+        match (self.n_out, self.n_in) {
+            (5, 5) => self.apply_sized(5, 5, tiles),
+            (5, 4) => self.apply_sized(5, 4, tiles),
+            (4, 5) => self.apply_sized(4, 5, tiles),
+            (n_out, n_in) => self.apply_sized(n_out, n_in, tiles),
+        }
+    }
+
+    #[inline(always)]
+    fn apply_sized(&self, n_out: usize, n_in: usize, tiles: &mut Workspace) {
         let Workspace { from, half, to } = tiles;
-        for o in 0..self.n_out {
-            for j in 0..self.n_in {
+        for o in 0..n_out {
+            for j in 0..n_in {
                 let mut sum = [0.0; LANES];
-                for i in 0..self.n_in {
+                for i in 0..n_in {
                     let factor = self.entries[o][i];
                     if factor != 0.0 {
                         add_scaled(&mut sum, factor, &from[i * MAX_POINTS + j]);
@@ -138,10 +149,10 @@ impl Transform {
                 half[o * MAX_POINTS + j] = sum;
             }
         }
-        for o in 0..self.n_out {
-            for q in 0..self.n_out {
+        for o in 0..n_out {
+            for q in 0..n_out {
                 let mut sum = [0.0; LANES];
-                for j in 0..self.n_in {
+                for j in 0..n_in {
                     let factor = self.entries[q][j];
                     if factor != 0.0 {
                         add_scaled(&mut sum, factor, &half[o * MAX_POINTS + j]);
@@ -290,9 +301,14 @@ pub(crate) fn spread(
     let n_columns = geometry.columns();
     for (first, n_images) in plan.blocks() {
         let rows = n_images * plan.n_tiles();
-        let pixels = evaluated_pixels(&plan, &small[first * geometry.small_len()..], n_images); // [P², rows, c]
+        let small = &small[first * geometry.small_len()..][..n_images * geometry.small_len()];
         let mut products = Scratch::take(plan.n_points() * rows * n_columns); // [P², rows, s²·o]
-        multiply_points(&plan, rows, &taps, &pixels, &mut products, Direction::Spread);
+        if plan.points == 1 {
+            multiply_pixels(&plan, small, &taps, &mut products);
+        } else {
+            let pixels = evaluated_pixels(&plan, small, n_images); // [P², rows, c]
+            multiply_points(&plan, rows, &taps, &pixels, &mut products, Direction::Spread);
+        }
         let large = &mut large[first * geometry.large_len()..][..n_images * geometry.large_len()];
         large.par_chunks_exact_mut(geometry.large_len()).enumerate().for_each(|(image, large)| {
             let plane = geometry.large[0] * geometry.large[1];
@@ -353,14 +369,22 @@ pub(crate) fn gradients(
             let block = &mut gathered[first * geometry.small_len()..][..n_images * geometry.small_len()];
             gather_block(&plan, &coefficients, taps, None, block);
         }
-        let pixels = evaluated_pixels(&plan, &small[first * geometry.small_len()..], n_images); // [P², rows, c]
-        add_tap_gradients(&plan, &pixels, &coefficients, &mut sorted, first > 0);
+        let small = &small[first * geometry.small_len()..][..n_images * geometry.small_len()];
+        if plan.points == 1 {
+            add_pixel_gradients(&plan, small, &coefficients, &mut sorted, first > 0);
+        } else {
+            let pixels = evaluated_pixels(&plan, small, n_images); // [P², rows, c]
+            add_tap_gradients(&plan, &pixels, &coefficients, &mut sorted, first > 0);
+        }
     }
     unsort_taps(&plan, &sorted, gradient, keep);
 }
 
 fn gather_block(plan: &Plan, coefficients: &[f32], taps: &[f32], bias: Option<&[f32]>, small: &mut [MaybeUninit<f32>]) {
     let geometry = &plan.geometry;
+    if plan.points == 1 {
+        return gather_pixels(plan, coefficients, taps, bias, small);
+    }
     let rows = small.len() / geometry.small_len() * plan.n_tiles();
     let mut products = Scratch::take(plan.n_points() * rows * geometry.small_channels); // [P², rows, c]
     multiply_points(plan, rows, taps, coefficients, &mut products, Direction::Gather);
@@ -369,6 +393,71 @@ fn gather_block(plan: &Plan, coefficients: &[f32], taps: &[f32], bias: Option<&[
             #[inline(always)]
             || write_pixels(plan, rows, image, &products, bias, small),
         );
+    });
+}
+
+/// [`spread`]'s products where a phase has one tap (kernel ≤ stride): pixels are then their own values, and are
+/// multiplied where they lie, [h·w, c] · [c, s²·o] for every image.
+fn multiply_pixels(plan: &Plan, small: &[f32], taps: &[f32], products: &mut [f32]) {
+    let channels = plan.geometry.small_channels;
+    let (n_pixels, n_columns) = (plan.n_tiles(), plan.geometry.columns());
+    products.par_chunks_exact_mut(n_pixels * n_columns).zip(small.par_chunks_exact(channels * n_pixels)).for_each(
+        |(products, small)| {
+            let dst = MatrixMut::new(products, n_columns, 1);
+            let lhs = Matrix::new(small, 1, n_pixels);
+            let rhs = Matrix::new(taps, n_columns, 1);
+            // SAFETY: the products of this image are this task's own and are not read.
+            unsafe { multiply(dst, lhs, rhs, (n_pixels, n_columns, channels), 0.0) };
+        },
+    );
+}
+
+/// [`gather_block`] where a phase has one tap: [c, s²·o] · [s²·o, h·w] for every image, written where it belongs.
+fn gather_pixels(
+    plan: &Plan,
+    coefficients: &[f32],
+    taps: &[f32],
+    bias: Option<&[f32]>,
+    small: &mut [MaybeUninit<f32>],
+) {
+    let channels = plan.geometry.small_channels;
+    let (n_pixels, n_columns) = (plan.n_tiles(), plan.geometry.columns());
+    small.par_chunks_exact_mut(channels * n_pixels).zip(coefficients.par_chunks_exact(n_pixels * n_columns)).for_each(
+        |(small, coefficients)| {
+            let dst = MatrixMut { start: small.as_mut_ptr().cast(), row: n_pixels, column: 1 };
+            let lhs = Matrix::new(taps, n_columns, 1);
+            let rhs = Matrix::new(coefficients, 1, n_columns);
+            // SAFETY: this image is this task's own, and is written in full without being read.
+            let small = unsafe {
+                multiply(dst, lhs, rhs, (channels, n_pixels, n_columns), 0.0);
+                small.assume_init_mut()
+            };
+            if let Some(bias) = bias {
+                for (plane, &bias) in small.chunks_exact_mut(n_pixels).zip(bias) {
+                    plane.iter_mut().for_each(|pixel| *pixel += bias);
+                }
+            }
+        },
+    );
+}
+
+/// [`add_tap_gradients`] where a phase has one tap: Σ over images, in their order, of [c, h·w] · [h·w, s²·o].
+fn add_pixel_gradients(plan: &Plan, small: &[f32], coefficients: &[f32], sorted: &mut [f32], keep: bool) {
+    const HEIGHT: usize = 32;
+    let channels = plan.geometry.small_channels;
+    let (n_pixels, n_columns) = (plan.n_tiles(), plan.geometry.columns());
+    sorted.par_chunks_mut(HEIGHT * n_columns).enumerate().for_each(|(block, sorted)| {
+        let height = sorted.len() / n_columns;
+        let dst = MatrixMut::new(sorted, n_columns, 1);
+        let images = small.chunks_exact(channels * n_pixels);
+        let images = images.zip(coefficients.chunks_exact(n_pixels * n_columns));
+        for (idx, (small, coefficients)) in images.enumerate() {
+            let lhs = Matrix::new(small, n_pixels, 1).below(block * HEIGHT);
+            let rhs = Matrix::new(coefficients, n_columns, 1);
+            let kept = if keep || idx > 0 { 1.0 } else { 0.0 };
+            // SAFETY: the block is this task's own, and is read only after it was written.
+            unsafe { multiply(dst, lhs, rhs, (height, n_columns, n_pixels), kept) };
+        }
     });
 }
 

@@ -33,8 +33,10 @@ fn assert_close(what: &str, found: &Tensor, expected: &Tensor) {
     }
 }
 
+type Run<'a> = &'a dyn Fn(&[Var]) -> ops::Result<Tensor>;
+
 /// Runs an operator, fast and portable, on the reference's inputs and compares result and gradients.
-fn check(name: &str, inputs: &[&str], runs: [&dyn Fn(&[Var]) -> ops::Result<Tensor>; 2]) {
+fn check(name: &str, inputs: &[&str], runs: [Run<'_>; 2]) {
     let reference = reference();
     let get = |key: &str| &reference[&format!("{name}.{key}")];
     for run in runs {

@@ -82,7 +82,7 @@ impl Data {
             MnistSource::Directory(dir) => format!("MNIST files of {}", dir.display()),
         };
         let note = format!(
-            "{} combinations of digit, style, colour and transform, from {whence}; style k of a digit is its k-th image in MNIST's training order",
+            "{} combinations of digit, style, colour and transform, from {whence}; style k of a digit is its k-th image in MNIST's training order.",
             set.len()
         );
         Ok(Self { set, sha256: sha256_hex(&[&bytes]), note })
