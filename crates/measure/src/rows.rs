@@ -3,6 +3,7 @@
 //! `metrics.csv` (one figure per row, long form), `history.csv` (one training step per row), `evaluations.csv` (one
 //! evaluation per row). The header is written and checked; a figure that is not finite is neither written nor read.
 
+use std::io::Read;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -117,12 +118,13 @@ pub fn write_rows<R: Row>(path: &Path, rows: &[R]) -> Result<()> {
     atomic_write(path, &bytes)
 }
 
-/// Reads a table that [`write_rows`] wrote.
+/// Reads a table that [`write_rows`] wrote, or, where it is not there, its gzip-compressed copy `PATH.gz`: a table of
+/// tens of megabytes is kept in a repository only so.
 ///
 /// # Errors
-/// A missing file, other columns, a field that does not parse, a figure that is not finite.
+/// A missing or broken file, other columns, a field that does not parse, a figure that is not finite.
 pub fn read_rows<R: Row>(path: &Path) -> Result<Vec<R>> {
-    let text = std::fs::read(path).map_err(|source| Error::reading(path, &source))?;
+    let text = read_or_decompress(path)?;
     let mut reader = csv::Reader::from_reader(text.as_slice());
     let columns = R::COLUMNS.join(",");
     let header = reader.headers().map_err(|error| Error::malformed(path, format!("the columns {columns}"), error))?;
@@ -140,6 +142,21 @@ pub fn read_rows<R: Row>(path: &Path) -> Result<Vec<R>> {
     Ok(rows)
 }
 
+fn read_or_decompress(path: &Path) -> Result<Vec<u8>> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".gz");
+    let compressed = Path::new(&name);
+    if path.exists() || !compressed.exists() {
+        return std::fs::read(path).map_err(|source| Error::reading(path, &source));
+    }
+    let file = std::fs::File::open(compressed).map_err(|source| Error::reading(compressed, &source))?;
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(std::io::BufReader::new(file))
+        .read_to_end(&mut text)
+        .map_err(|error| Error::malformed(compressed, "a whole gzip file", error))?;
+    Ok(text)
+}
+
 fn first_not_finite<R: Row>(rows: &[R]) -> Option<(usize, &'static str, f64)> {
     rows.iter().enumerate().find_map(|(row_idx, row)| {
         row.figures()
@@ -152,6 +169,27 @@ fn first_not_finite<R: Row>(rows: &[R]) -> Option<(usize, &'static str, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_compressed_copy_stands_in_for_a_missing_table() {
+        use std::io::Write;
+        let folder = tempfile::tempdir().unwrap();
+        let (path, compressed) = (folder.path().join("metrics.csv"), folder.path().join("metrics.csv.gz"));
+        let rows = vec![metric(Some(1), 2.5)];
+        write_rows(&path, &rows).unwrap();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(&std::fs::read(&path).unwrap()).unwrap();
+        let bytes = encoder.finish().unwrap();
+        std::fs::write(&compressed, &bytes).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(read_rows::<MetricRow>(&path).unwrap(), rows);
+        // The table itself comes first, and half a copy is an error that names it.
+        write_rows(&path, &[metric(Some(1), 3.5)]).unwrap();
+        assert_eq!(read_rows::<MetricRow>(&path).unwrap(), [metric(Some(1), 3.5)]);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&compressed, &bytes[..bytes.len() / 2]).unwrap();
+        assert!(read_rows::<MetricRow>(&path).unwrap_err().to_string().contains("metrics.csv.gz"));
+    }
 
     fn metric(seed: Option<u64>, value: f64) -> MetricRow {
         MetricRow {
