@@ -28,6 +28,7 @@ mod scratch;
 pub mod softmax_cross_entropy;
 pub mod squared_error;
 mod toom_cook;
+mod transpose;
 
 pub use adam::{Adam, AdamConfig, AdamParam};
 pub use affine_sample::{affine_sample, affine_sample_portable};

@@ -2,9 +2,12 @@
 
 use crate::fast_path::{Fresh, applies, values, with_values};
 use crate::gradient_buffers;
-use crate::matrix_product::{Matrix, MatrixMut, multiply_by_columns};
+use crate::matrix_product::{Matrix, MatrixMut, column_block, multiply, multiply_by_columns};
+use crate::scratch::Scratch;
+use crate::transpose::{transpose, transpose_into};
 use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
+use rayon::prelude::*;
 
 const OPERATOR: &str = "linear";
 
@@ -74,22 +77,32 @@ impl Linear {
         let (n, n_in) = x.1.shape().dims2()?;
         let (n_out, _) = weight.1.shape().dims2()?;
         let (x, weight) = (values(x.0, x.1)?, values(weight.0, weight.1)?);
+        let bias = bias.map(|(storage, layout)| values(storage, layout)).transpose()?;
+        // gemm reads columns of its left factor in vectors and single values of its right one: with x transposed
+        // beforehand it can take the weight as it lies, which it would otherwise transpose into a copy first.
+        let mut x_columns = Scratch::take(n_in * n); // [in, n]
+        transpose(x, n_in, &mut x_columns, n);
         let mut y = Fresh::new(n * n_out);
-        if let Some((storage, layout)) = bias {
-            let bias = values(storage, layout)?;
-            for row in y.places().chunks_exact_mut(n_out) {
-                for (place, &b) in row.iter_mut().zip(bias) {
-                    place.write(b);
+        let places = MatrixMut { start: y.start(), row: n_out, column: 1 };
+        let block = column_block(n_out);
+        (0..n_out.div_ceil(block)).into_par_iter().for_each(|b| {
+            let from = b * block;
+            let width = block.min(n_out - from);
+            let mut y_columns = Scratch::take(width * n); // [out of the block, n]
+            let dst = MatrixMut::new(&mut y_columns, 1, n);
+            let lhs = Matrix::new(&x_columns, 1, n); // [n, in]
+            let rhs = Matrix::new(weight, 1, n_in).from_column(from); // [in, out]
+            // SAFETY: the memory has width × n elements, is this task's own and is not read.
+            unsafe { multiply(dst, lhs, rhs, (n, width, n_in), 0.0) };
+            if let Some(bias) = bias {
+                for (column, &b) in y_columns.chunks_exact_mut(n).zip(&bias[from..]) {
+                    column.iter_mut().for_each(|y| *y += b);
                 }
             }
-        }
-        let dst = MatrixMut { start: y.start(), row: n_out, column: 1 };
-        let lhs = Matrix::new(x, n_in, 1); // [n, in]
-        let rhs = Matrix::new(weight, 1, n_in); // [in, out]
-        let keep = if bias.is_some() { 1.0 } else { 0.0 };
-        // SAFETY: y has n × out elements, is ours, and holds the bias when it is read.
-        unsafe { multiply_by_columns(dst, lhs, rhs, (n, n_out, n_in), keep) };
-        // SAFETY: the product wrote every element.
+            // SAFETY: tasks write disjoint columns of y, which has n × out elements and is ours.
+            unsafe { transpose_into(&y_columns, n, places.offset(0, from)) };
+        });
+        // SAFETY: the tasks wrote every element.
         let y = unsafe { y.into_vec() };
         Ok((CpuStorage::F32(y), Shape::from((n, n_out))))
     }

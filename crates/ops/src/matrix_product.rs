@@ -38,6 +38,11 @@ impl<'a> Matrix<'a> {
         Self::new(&self.values[row * self.row..], self.row, self.column)
     }
 
+    /// The matrix without its first `column` columns.
+    pub(crate) fn from_column(self, column: usize) -> Self {
+        Self::new(&self.values[column * self.column..], self.row, self.column)
+    }
+
     fn holds(&self, rows: usize, columns: usize) -> bool {
         (rows - 1) * self.row + (columns - 1) * self.column < self.values.len()
     }
@@ -107,13 +112,17 @@ pub(crate) unsafe fn multiply_by_columns(
     (m, n, k): (usize, usize, usize),
     keep: f32,
 ) {
-    // Blocks are at most 512 wide, and narrower where a narrow product would otherwise leave threads idle.
-    let block = n.div_ceil(2 * rayon::current_num_threads()).next_multiple_of(32).min(512);
+    let block = column_block(n);
     (0..n.div_ceil(block)).into_par_iter().for_each(|b| {
         let from = b * block;
         let width = block.min(n - from);
-        let rhs = rhs.transposed().below(from).transposed();
+        let rhs = rhs.from_column(from);
         // SAFETY: the blocks are disjoint columns of dst, for all of which the caller vouches.
         unsafe { multiply(dst.offset(0, from), lhs, rhs, (m, width, k), keep) };
     });
+}
+
+/// Columns of a task's block: at most 512, and fewer where a narrow product would otherwise leave threads idle.
+pub(crate) fn column_block(n_columns: usize) -> usize {
+    n_columns.div_ceil(2 * rayon::current_num_threads()).next_multiple_of(32).min(512)
 }
