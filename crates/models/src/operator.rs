@@ -85,6 +85,8 @@ pub struct OperatorConfig {
     pub map: FeatureMap,
     /// Transposed convolutions; the last has one channel, the canonical image.
     pub upsampling: Vec<Upsampling>,
+    /// Height and width of the images that are drawn; the canonical image of the affine kind may be finer.
+    pub size: usize,
 }
 
 impl OperatorConfig {
@@ -103,7 +105,17 @@ impl OperatorConfig {
         if matches!(self.action, ActionKind::Latent { k: 0 } | ActionKind::Affine { bank: Bank::Random { maps: 0 } }) {
             return Err(wrong("the action needs at least one map or code entry"));
         }
-        upsampled_size(network, self.map, &self.upsampling)
+        let canonical = upsampled_size(network, self.map, &self.upsampling)?;
+        if self.size == 0 || (canonical != self.size && !matches!(self.action, ActionKind::Affine { .. })) {
+            return Err(Error::Description {
+                network: network.to_owned(),
+                problem: format!(
+                    "the canonical image has {canonical}×{canonical} pixels, the image {0}×{0}: only the affine kind resamples",
+                    self.size
+                ),
+            });
+        }
+        Ok(self.size)
     }
 }
 
@@ -259,9 +271,9 @@ impl Operator {
                 self.pick(&Tensor::cat(&moved, 0)?, levels, spatial, &content_of, n_contents)? // [n, p]
             }
             Action::Affine { maps, gates } => {
-                let canonical = self.decoder.forward(&code)?.reshape((n_contents, self.size, self.size))?; // [u, h, w]
+                let canonical = self.decoder.forward(&code)?.squeeze(1)?; // [u, s, s]
                 let gates = candle_nn::ops::softmax(gates, 1)?; // [levels, bank]
-                let moved = ops::affine_sample(&canonical, maps, &gates)?; // [levels, u, h, w]
+                let moved = ops::affine_sample(&canonical, maps, &gates, self.size)?; // [levels, u, h, w]
                 let moved = moved.reshape((moved.dim(0)? * n_contents, n_pixels))?; // [levels·u, p]
                 self.pick(&moved, levels, spatial, &content_of, n_contents)? // [n, p]
             }

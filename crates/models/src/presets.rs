@@ -95,6 +95,11 @@ fn operator(action: ActionKind) -> GeneratorConfig {
     let [digit, style, colour, transform] = DIGIT_FACTORS;
     let content = |(factor, levels): (&str, usize)| Branch { factor: factor.to_owned(), levels, fc1: 256, fc2: 256 };
     let acting = |(factor, levels): (&str, usize)| ActingFactor { factor: factor.to_owned(), levels };
+    // A canonical image that is turned must be read between its pixels; twice as many of them leave nothing to blur.
+    let canonical = match action {
+        ActionKind::Affine { .. } => up(1, 4, 4, 0), // 56×56
+        _ => up(1, 2, 2, 0),                         // 28×28
+    };
     GeneratorConfig::Operator(OperatorConfig {
         content: vec![content(digit), content(style)],
         colour: acting(colour),
@@ -102,7 +107,8 @@ fn operator(action: ActionKind) -> GeneratorConfig {
         action,
         hidden: vec![512],
         map: FeatureMap { channels: 32, size: 7 },
-        upsampling: vec![up(32, 4, 2, 1), up(1, 2, 2, 0)],
+        upsampling: vec![up(32, 4, 2, 1), canonical],
+        size: 28,
     })
 }
 

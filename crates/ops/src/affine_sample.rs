@@ -5,7 +5,8 @@
 //! ```
 //!
 //! with pixel centres at (x, y) ∈ [−1, 1]², the corners' centres at ±1, so that turns by 90° and mirrorings are exact
-//! permutations, and zero outside the image. A map is row-major `[a b c; d e f]`: x' = a·x + b·y + c.
+//! permutations, and zero outside the image. A map is row-major `[a b c; d e f]`: x' = a·x + b·y + c. What is drawn may
+//! have another size than what is sampled: a finer canonical image loses nothing when it is turned.
 //!
 //! The fast path keeps pixels outermost and images innermost: the coordinates of an output pixel are worked out once
 //! for all images, and everything that is done per image is a contiguous vector operation.
@@ -13,6 +14,7 @@
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
+use crate::transpose::transpose;
 use crate::{Error, Result, fast_path};
 
 /// A map whose gate is below this cannot change a pixel by more than a part in a million, nor learn anything: it is
@@ -25,20 +27,20 @@ const CHUNK: usize = 32;
 /// Samples `images` under every level's bank.
 ///
 /// # Shapes
-/// images `[u, h, w]` (square), maps `[levels, bank, 6]`, gates `[levels, bank]` (already a softmax) → `[levels, u, h, w]`.
+/// images `[u, s, s]`, maps `[levels, bank, 6]`, gates `[levels, bank]` (already a softmax) → `[levels, u, size, size]`.
 ///
 /// # Gradient
 /// Of all three arguments; a map's gradient is that of the bilinear weights, zero where all four corners lie outside.
 ///
 /// # Errors
 /// When a shape does not fit.
-pub fn affine_sample(images: &Tensor, maps: &Tensor, gates: &Tensor) -> Result<Tensor> {
-    let (size, levels) = check(images, maps, gates)?;
+pub fn affine_sample(images: &Tensor, maps: &Tensor, gates: &Tensor, size: usize) -> Result<Tensor> {
+    let (from, levels) = check(images, maps, gates, size)?;
     if !fast_path::applies(&[images, maps, gates]) {
-        return affine_sample_portable(images, maps, gates);
+        return affine_sample_portable(images, maps, gates, size);
     }
     let n_images = images.dim(0)?;
-    let op = AffineSample { size, levels, bank: gates.dim(1)?, n_images };
+    let op = AffineSample { from, size, levels, bank: gates.dim(1)?, n_images };
     Ok(images.contiguous()?.apply_op3(&maps.contiguous()?, &gates.contiguous()?, op)?)
 }
 
@@ -46,32 +48,32 @@ pub fn affine_sample(images: &Tensor, maps: &Tensor, gates: &Tensor) -> Result<T
 ///
 /// # Errors
 /// When a shape does not fit.
-pub fn affine_sample_portable(images: &Tensor, maps: &Tensor, gates: &Tensor) -> Result<Tensor> {
-    let (size, levels) = check(images, maps, gates)?;
+pub fn affine_sample_portable(images: &Tensor, maps: &Tensor, gates: &Tensor, size: usize) -> Result<Tensor> {
+    let (from, levels) = check(images, maps, gates, size)?;
     let (n_images, bank) = (images.dim(0)?, gates.dim(1)?);
     let (device, dtype) = (images.device(), images.dtype());
     let n_pixels = size * size;
-    let half = (size - 1) as f64 / 2.0;
+    let half = (from - 1) as f64 / 2.0;
     let (xs, ys): (Vec<f32>, Vec<f32>) = (0..n_pixels).map(|p| centre(p, size)).unzip();
     let xs = Tensor::new(xs, device)?.to_dtype(dtype)?; // [p]
     let ys = Tensor::new(ys, device)?.to_dtype(dtype)?; // [p]
-    let flat = images.reshape((n_images, n_pixels))?; // [u, p]
+    let flat = images.reshape((n_images, from * from))?; // [u, q]
     let entry = |i: usize| -> Result<Tensor> { Ok(maps.narrow(D::Minus1, i, 1)?.reshape((levels * bank, 1))?) }; // [l·m, 1]
     let coordinate = |i: usize| -> Result<Tensor> {
         let source =
             entry(i)?.broadcast_mul(&xs)?.add(&entry(i + 1)?.broadcast_mul(&ys)?)?.broadcast_add(&entry(i + 2)?)?;
-        Ok(source.affine(half, half)?.clamp(-2.0, (size + 1) as f64)?) // [l·m, p] in pixels
+        Ok(source.affine(half, half)?.clamp(-2.0, (from + 1) as f64)?) // [l·m, p] in pixels
     };
     let (px, py) = (coordinate(0)?, coordinate(3)?);
     let (x0, y0) = (px.floor()?.detach(), py.floor()?.detach());
     let (fx, fy) = ((px - &x0)?, (py - &y0)?);
-    let last = (size - 1) as f64;
+    let last = (from - 1) as f64;
     let mut sum = Tensor::zeros((n_images, levels * bank * n_pixels), dtype, device)?;
     for (dy, dx) in [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0)] {
         let (x, y) = ((&x0 + dx)?, (&y0 + dy)?);
         let inside = x.ge(0.0)?.mul(&x.le(last)?)?.mul(&y.ge(0.0)?)?.mul(&y.le(last)?)?.to_dtype(dtype)?;
         let index =
-            ((y.clamp(0.0, last)? * size as f64)? + x.clamp(0.0, last)?)?.to_dtype(DType::U32)?.flatten_all()?;
+            ((y.clamp(0.0, last)? * from as f64)? + x.clamp(0.0, last)?)?.to_dtype(DType::U32)?.flatten_all()?;
         let wx = if dx == 0.0 { fx.affine(-1.0, 1.0)? } else { fx.clone() };
         let wy = if dy == 0.0 { fy.affine(-1.0, 1.0)? } else { fy.clone() };
         let weight = ((wx * wy)? * inside)?.flatten_all()?; // [l·m·p]
@@ -84,17 +86,26 @@ pub fn affine_sample_portable(images: &Tensor, maps: &Tensor, gates: &Tensor) ->
     Ok(sum.transpose(0, 1)?.reshape((levels, n_images, size, size))?) // [l, u, h, w]
 }
 
-fn check(images: &Tensor, maps: &Tensor, gates: &Tensor) -> Result<(usize, usize)> {
+/// The size of the images and the number of levels.
+fn check(images: &Tensor, maps: &Tensor, gates: &Tensor, size: usize) -> Result<(usize, usize)> {
     match (images.dims(), maps.dims(), gates.dims()) {
         (&[u, h, w], &[levels, bank, 6], &[gate_levels, gate_bank])
-            if h == w && h > 0 && u > 0 && levels > 0 && bank > 0 && levels == gate_levels && bank == gate_bank =>
+            if h == w
+                && h > 0
+                && u > 0
+                && levels > 0
+                && bank > 0
+                && size > 0
+                && levels == gate_levels
+                && bank == gate_bank =>
         {
             Ok((h, levels))
         }
         (i, m, g) => Err(Error::Shape {
             operator: "affine_sample",
-            expected: "images [u, s, s], maps [levels, bank, 6], gates [levels, bank], none of them empty".into(),
-            found: format!("{i:?}, {m:?}, {g:?}"),
+            expected: "images [u, s, s], maps [levels, bank, 6], gates [levels, bank], none of them empty, size ≥ 1"
+                .into(),
+            found: format!("{i:?}, {m:?}, {g:?}, size {size}"),
         }),
     }
 }
@@ -113,16 +124,17 @@ struct Source {
 }
 
 impl Source {
-    fn new(map: &[f32], p: usize, size: usize) -> Self {
+    /// Of output pixel `p` of `size`×`size`, in an image of `from`×`from`.
+    fn new(map: &[f32], p: usize, size: usize, from: usize) -> Self {
         let (x, y) = centre(p, size);
-        let half = (size - 1) as f32 / 2.0;
-        let pixel = |row: &[f32]| ((row[0] * x + row[1] * y + row[2]) * half + half).clamp(-2.0, (size + 1) as f32);
+        let half = (from - 1) as f32 / 2.0;
+        let pixel = |row: &[f32]| ((row[0] * x + row[1] * y + row[2]) * half + half).clamp(-2.0, (from + 1) as f32);
         let (px, py) = (pixel(&map[..3]), pixel(&map[3..6]));
         let (x0, y0) = (px.floor(), py.floor());
         let (ix, iy) = (x0 as i64, y0 as i64);
-        let inside = 0..size as i64;
+        let inside = 0..from as i64;
         let at =
-            |y: i64, x: i64| (inside.contains(&y) && inside.contains(&x)).then(|| (y as usize) * size + x as usize);
+            |y: i64, x: i64| (inside.contains(&y) && inside.contains(&x)).then(|| (y as usize) * from + x as usize);
         Self { corners: [at(iy, ix), at(iy, ix + 1), at(iy + 1, ix), at(iy + 1, ix + 1)], fx: px - x0, fy: py - y0 }
     }
 
@@ -133,6 +145,7 @@ impl Source {
 }
 
 struct AffineSample {
+    from: usize,
     size: usize,
     levels: usize,
     bank: usize,
@@ -140,10 +153,10 @@ struct AffineSample {
 }
 
 impl AffineSample {
-    /// Images in chunks of at most [`CHUNK`], each `[p, chunk]`: pixels outermost.
+    /// Images in chunks of at most [`CHUNK`], each `[q, chunk]`: pixels outermost.
     fn chunks(&self, images: &[f32]) -> Vec<Vec<f32>> {
-        let n_pixels = self.size * self.size;
-        images.par_chunks(CHUNK * n_pixels).map(|chunk| transpose(chunk, chunk.len() / n_pixels, n_pixels)).collect()
+        let n_pixels = self.from * self.from;
+        images.par_chunks(CHUNK * n_pixels).map(|chunk| transposed(chunk, n_pixels)).collect()
     }
 
     fn forward(&self, images: &[f32], maps: &[f32], gates: &[f32]) -> Vec<f32> {
@@ -154,8 +167,8 @@ impl AffineSample {
         let parts: Vec<Vec<f32>> = tasks
             .par_iter()
             .map(|&(level, c)| {
-                let images = &chunks[c]; // [p, n]
-                let n = images.len() / n_pixels;
+                let images = &chunks[c]; // [q, n]
+                let n = images.len() / (self.from * self.from);
                 let mut out = vec![0f32; n_pixels * n];
                 for m in 0..self.bank {
                     let map = &maps[(level * self.bank + m) * 6..][..6];
@@ -164,7 +177,7 @@ impl AffineSample {
                         continue;
                     }
                     for (p, out) in out.chunks_exact_mut(n).enumerate() {
-                        let source = Source::new(map, p, self.size);
+                        let source = Source::new(map, p, self.size, self.from);
                         for (corner, weight) in source.corners.iter().zip(source.weights()) {
                             if let Some(q) = corner {
                                 add_scaled(out, &images[q * n..][..n], gate * weight);
@@ -172,7 +185,7 @@ impl AffineSample {
                         }
                     }
                 }
-                transpose(&out, n_pixels, n) // [n, p]
+                transposed(&out, n) // [n, p]
             })
             .collect();
         parts.concat() // levels outermost, then chunks in order: [levels, u, p]
@@ -182,18 +195,18 @@ impl AffineSample {
     fn backward(&self, images: &[f32], maps: &[f32], gates: &[f32], grad: &[f32]) -> [Vec<f32>; 3] {
         let n_pixels = self.size * self.size;
         let chunks = self.chunks(images);
-        let half = (self.size - 1) as f32 / 2.0;
+        let half = (self.from - 1) as f32 / 2.0;
         let parts: Vec<[Vec<f32>; 3]> = chunks
             .par_iter()
             .enumerate()
             .map(|(c, images)| {
-                let n = images.len() / n_pixels;
-                let mut grad_images = vec![0f32; images.len()]; // [p, n]
+                let n = images.len() / (self.from * self.from);
+                let mut grad_images = vec![0f32; images.len()]; // [q, n]
                 let mut grad_maps = vec![0f32; maps.len()];
                 let mut grad_gates = vec![0f32; gates.len()];
                 for level in 0..self.levels {
                     let start = (level * self.n_images + c * CHUNK) * n_pixels;
-                    let grad = transpose(&grad[start..start + n * n_pixels], n, n_pixels); // [p, n]
+                    let grad = transposed(&grad[start..start + n * n_pixels], n_pixels); // [p, n]
                     for m in 0..self.bank {
                         let at = level * self.bank + m;
                         let (map, gate) = (&maps[at * 6..][..6], gates[at]);
@@ -203,7 +216,7 @@ impl AffineSample {
                         let mut grad_map = [0f32; 6];
                         let mut grad_gate = 0f32;
                         for (p, g) in grad.chunks_exact(n).enumerate() {
-                            let source = Source::new(map, p, self.size);
+                            let source = Source::new(map, p, self.size, self.from);
                             let weights = source.weights();
                             let mut dots = [0f32; 4];
                             for ((corner, weight), sum) in source.corners.iter().zip(weights).zip(&mut dots) {
@@ -229,7 +242,7 @@ impl AffineSample {
                         grad_gates[at] = grad_gate;
                     }
                 }
-                [transpose(&grad_images, n_pixels, n), grad_maps, grad_gates]
+                [transposed(&grad_images, n), grad_maps, grad_gates]
             })
             .collect();
         let mut grad_images = Vec::with_capacity(images.len());
@@ -285,13 +298,9 @@ impl CustomOp3 for AffineSample {
 }
 
 /// `[rows, columns]` → `[columns, rows]`.
-fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
     let mut out = vec![0f32; values.len()];
-    for (r, row) in values.chunks_exact(columns).enumerate().take(rows) {
-        for (c, &value) in row.iter().enumerate() {
-            out[c * rows + r] = value;
-        }
-    }
+    transpose(values, columns, &mut out, values.len() / columns);
     out
 }
 
@@ -333,7 +342,7 @@ mod tests {
         let images = Tensor::new(&[[[1f32, 2.0], [3.0, 4.0]]], &Device::Cpu)?;
         let maps = Tensor::new(&[[[0f32, -1.0, 0.0, 1.0, 0.0, 0.0]]], &Device::Cpu)?;
         let gates = Tensor::new(&[[1f32]], &Device::Cpu)?;
-        let out = affine_sample(&images, &maps, &gates)?;
+        let out = affine_sample(&images, &maps, &gates, 2)?;
         assert_eq!(out.flatten_all()?.to_vec1::<f32>()?, [2.0, 4.0, 1.0, 3.0]);
         Ok(())
     }
@@ -344,22 +353,37 @@ mod tests {
         // row [2, 4, 8] → (2+4)/2 = 3, (4+8)/2 = 6, (8+0)/2 = 4.
         let images = Tensor::new(&[[[2f32, 4.0, 8.0], [2.0, 4.0, 8.0], [2.0, 4.0, 8.0]]], &Device::Cpu)?;
         let maps = Tensor::new(&[[[1f32, 0.0, 0.5, 0.0, 1.0, 0.0]]], &Device::Cpu)?;
-        let out = affine_sample(&images, &maps, &Tensor::new(&[[1f32]], &Device::Cpu)?)?;
+        let out = affine_sample(&images, &maps, &Tensor::new(&[[1f32]], &Device::Cpu)?, 3)?;
         assert_eq!(out.flatten_all()?.to_vec1::<f32>()?[..3], [3.0, 6.0, 4.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_finer_image_is_read_at_its_own_pixels() -> Result<()> {
+        // 3×3 → 2×2 under the identity: the corners' centres coincide, and nothing between them is read.
+        let images = Tensor::new(&[[[1f32, 9.0, 2.0], [9.0, 9.0, 9.0], [3.0, 9.0, 4.0]]], &Device::Cpu)?;
+        let maps = Tensor::new(&[[[1f32, 0.0, 0.0, 0.0, 1.0, 0.0]]], &Device::Cpu)?;
+        let gates = Tensor::new(&[[1f32]], &Device::Cpu)?;
+        assert_eq!(affine_sample(&images, &maps, &gates, 2)?.flatten_all()?.to_vec1::<f32>()?, [1.0, 2.0, 3.0, 4.0]);
+        // 2×2 → 3×3: the middle is the mean of all four, (1 + 2 + 3 + 4)/4 = 2.5.
+        let images = Tensor::new(&[[[1f32, 2.0], [3.0, 4.0]]], &Device::Cpu)?;
+        let out = affine_sample(&images, &maps, &gates, 3)?.flatten_all()?.to_vec1::<f32>()?;
+        assert_eq!(out, [1.0, 1.5, 2.0, 2.0, 2.5, 3.0, 3.0, 3.5, 4.0]);
         Ok(())
     }
 
     #[test]
     fn fast_and_portable_agree_forward_and_backward() -> Result<()> {
         let mut rng = ChaCha8Rng::seed_from_u64(5);
-        for (u, size, levels, bank) in [(1, 2, 1, 1), (3, 5, 2, 3), (33, 7, 3, 2), (70, 4, 2, 5)] {
-            let images = Var::from_tensor(&random(&[u, size, size], &mut rng)?)?;
+        let shapes = [(1, 2, 2, 1, 1), (3, 5, 5, 2, 3), (33, 13, 7, 3, 2), (70, 4, 6, 2, 5), (2, 2, 3, 1, 2)];
+        for (u, from, size, levels, bank) in shapes {
+            let images = Var::from_tensor(&random(&[u, from, from], &mut rng)?)?;
             let maps = Var::from_tensor(&random(&[levels, bank, 6], &mut rng)?)?;
             let gates = Var::from_tensor(&random(&[levels, bank], &mut rng)?.abs()?)?;
             let weight = random(&[levels, u, size, size], &mut rng)?;
             let mut results = Vec::new();
             for f in [affine_sample, affine_sample_portable] {
-                let out = f(&images, &maps, &gates)?;
+                let out = f(&images, &maps, &gates, size)?;
                 let grads = (&out * &weight)?.sum_all()?.backward()?;
                 let mut values = vec![out.flatten_all()?.to_vec1::<f32>()?];
                 for var in [&images, &maps, &gates] {
@@ -371,7 +395,7 @@ mod tests {
             for (fast, portable) in results[0].iter().zip(&results[1]) {
                 let scale = portable.iter().fold(1f32, |a, v| a.max(v.abs()));
                 let worst = fast.iter().zip(portable).fold(0f32, |a, (x, y)| a.max((x - y).abs()));
-                assert!(worst <= 1e-4 * scale, "{worst} of {scale} at u {u} size {size}");
+                assert!(worst <= 1e-4 * scale, "{worst} of {scale} at u {u}, from {from} to {size}");
             }
         }
         Ok(())
@@ -380,19 +404,19 @@ mod tests {
     #[test]
     fn gradients_match_central_differences() -> Result<()> {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
-        let images = random(&[2, 6, 6], &mut rng)?;
+        let images = random(&[2, 7, 7], &mut rng)?;
         let maps = (random(&[1, 2, 6], &mut rng)? * 0.6)?;
         let gates = random(&[1, 2], &mut rng)?.abs()?;
         let weight = random(&[1, 2, 6, 6], &mut rng)?;
         let loss = |images: &Tensor, maps: &Tensor, gates: &Tensor| -> Result<f64> {
             // The portable path in f64 is the function whose differences are taken.
             let [i, m, g, w] = [images, maps, gates, &weight].map(|t| t.to_dtype(DType::F64));
-            Ok((affine_sample_portable(&i?, &m?, &g?)? * w?)?.sum_all()?.to_scalar::<f64>()?)
+            Ok((affine_sample_portable(&i?, &m?, &g?, 6)? * w?)?.sum_all()?.to_scalar::<f64>()?)
         };
         let vars = [&images, &maps, &gates].map(Var::from_tensor);
         let [vi, vm, vg] = vars;
         let (vi, vm, vg) = (vi?, vm?, vg?);
-        let grads = (affine_sample(&vi, &vm, &vg)? * &weight)?.sum_all()?.backward()?;
+        let grads = (affine_sample(&vi, &vm, &vg, 6)? * &weight)?.sum_all()?.backward()?;
         for which in 0..3 {
             let var = [&vi, &vm, &vg][which];
             let analytic = grads
@@ -427,12 +451,13 @@ mod tests {
         let images = Tensor::zeros((2, 3, 4), DType::F32, &Device::Cpu)?;
         let maps = Tensor::zeros((1, 1, 6), DType::F32, &Device::Cpu)?;
         let gates = Tensor::ones((1, 1), DType::F32, &Device::Cpu)?;
-        assert!(affine_sample(&images, &maps, &gates).is_err_and(|e| e.to_string().contains("affine_sample")));
+        assert!(affine_sample(&images, &maps, &gates, 3).is_err_and(|e| e.to_string().contains("affine_sample")));
         let square = Tensor::ones((2, 3, 3), DType::F32, &Device::Cpu)?;
+        assert!(affine_sample(&square, &maps, &gates, 0).is_err_and(|e| e.to_string().contains("size 0")));
         let far = Tensor::full(f32::INFINITY, (1, 1, 6), &Device::Cpu)?;
-        affine_sample(&square, &far, &gates)?;
+        affine_sample(&square, &far, &gates, 3)?;
         let away = Tensor::full(1e30f32, (1, 1, 6), &Device::Cpu)?;
-        assert_eq!(affine_sample(&square, &away, &gates)?.dims(), [1, 2, 3, 3]);
+        assert_eq!(affine_sample(&square, &away, &gates, 3)?.dims(), [1, 2, 3, 3]);
         Ok(())
     }
 }
