@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 /// What can go wrong while measuring, or while reading and writing results.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The disk has no room left for a file.
+    /// There is no room for a file: the disk is full, or a quota or a limit on the size of files is reached.
     #[error(
-        "{path}: the disk is full; free some space (results/cache holds checkpoints that can be deleted) and run the same command again"
+        "{path}: no room to write it ({detail}); free some space (results/cache holds checkpoints that can be deleted) or lift the limit, and run the same command again"
     )]
-    DiskFull {
+    NoRoom {
         /// The file that was being written.
         path: PathBuf,
+        /// What the operating system says.
+        detail: String,
     },
     /// A file could not be written for another reason.
     #[error("{path}: cannot be written ({detail}); make the folder writable, or choose another results folder")]
@@ -70,14 +72,14 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Maps an operating-system error on writing to [`Error::DiskFull`] or [`Error::Write`].
+    /// Maps an operating-system error on writing to [`Error::NoRoom`] or [`Error::Write`].
     pub fn writing(path: &Path, source: &std::io::Error) -> Self {
-        let path = path.to_path_buf();
+        let (path, detail) = (path.to_path_buf(), one_line(&source.to_string()));
         match source.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge => {
-                Self::DiskFull { path }
+                Self::NoRoom { path, detail }
             }
-            _ => Self::Write { path, detail: one_line(&source.to_string()) },
+            _ => Self::Write { path, detail },
         }
     }
 
