@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use multigen_training::experiment::DEFAULT_PROFILE;
 use multigen_training::reproduce::{self, Data, Options};
 use multigen_training::{Experiment, Request, device, progress};
 
@@ -17,7 +18,7 @@ pub struct Arguments {
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
     /// smoke (seconds), quick (minutes) or paper (the research's exact solver)
-    #[arg(long, default_value = "quick")]
+    #[arg(long, default_value = DEFAULT_PROFILE)]
     profile: String,
     /// Number of seeds; intervals need two, verdicts five
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
@@ -95,11 +96,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for (experiment, data) in experiments.iter().zip(&data) {
         eprintln!("{}: {} ({} profile)", experiment.name, experiment.title, experiment.profile);
         reproduce::run(experiment, data, &options)?;
-        multigen_analysis::write_experiment(options.results.root(), &experiment.name)?;
+        multigen_analysis::write_experiment(options.results.root(), &experiment.results_name())?;
     }
     report::write(&options.results)?;
     for experiment in &experiments {
-        eprintln!("pictures: {}", options.results.experiment(&experiment.name).root().display());
+        eprintln!("pictures: {}", options.results.experiment(&experiment.results_name()).root().display());
     }
     eprintln!("report:   {}", options.results.index().display());
     Ok(())

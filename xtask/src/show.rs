@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use multigen_training::Request;
+use multigen_training::experiment::DEFAULT_PROFILE;
 
 use crate::workspace::Places;
 
@@ -11,7 +12,7 @@ pub struct Arguments {
     /// A full name, or an ending such as result-3
     name: String,
     /// smoke, quick or paper
-    #[arg(long, default_value = "quick")]
+    #[arg(long, default_value = DEFAULT_PROFILE)]
     profile: String,
     /// Include the further models
     #[arg(long)]

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
 const EXPERIMENT: &str = "digits-result-3";
+/// Its folder in results/ under the cheap profile.
+const FOLDER: &str = "digits-result-3-smoke";
 /// The cheapest training that goes through everything.
 const CHEAP: [&str; 8] =
     ["--profile", "smoke", "--set", "models.default=[\"operator-affine\"]", "--set", "steps=4", "--set", "batch=8"];
@@ -139,13 +141,13 @@ fn assert_untouched(before: &BTreeMap<PathBuf, Vec<u8>>, results: &Path) {
     for (path, bytes) in before {
         assert!(after[path] == *bytes, "{} changed", path.display());
     }
-    assert!(!results.join(format!(".{EXPERIMENT}.new")).exists());
+    assert!(!results.join(format!(".{FOLDER}.new")).exists());
 }
 
 #[test]
 fn an_experiment_is_reproduced_and_its_run_reused() {
     let own = copy_of_finished();
-    let dir = own.path().join(EXPERIMENT);
+    let dir = own.path().join(FOLDER);
     for name in
         ["metrics.csv", "history.csv", "evaluations.csv", "manifest.json", "config.toml", "summary.md", "table.csv"]
     {
@@ -198,7 +200,7 @@ fn list_show_and_report_print() {
 
     let own = copy_of_finished();
     let results = own.path().to_str().unwrap();
-    let grid = own.path().join(EXPERIMENT).join("grid-operator-affine.png");
+    let grid = own.path().join(FOLDER).join("grid-operator-affine.png");
     let before = std::fs::read(&grid).unwrap();
     std::fs::remove_file(&grid).unwrap();
     std::fs::remove_file(own.path().join("index.html")).unwrap();
@@ -472,7 +474,7 @@ fn a_results_folder_that_cannot_be_written_is_refused_before_training() {
     assert_eq!(std::fs::read(&file).unwrap(), b"a file");
 
     // A file where one experiment's folder, its cache or its runs should be.
-    for name in [EXPERIMENT, "cache", "cache/runs"] {
+    for name in [FOLDER, "cache", "cache/runs"] {
         let own = only_judge();
         if name == "cache" {
             std::fs::remove_dir_all(own.path().join(name)).unwrap();
@@ -588,11 +590,11 @@ fn a_run_that_is_killed_and_one_that_is_interrupted_go_on_to_the_same_bytes() {
     };
     assert!(same(weights.strip_prefix(stopped.path()).unwrap()), "weights");
     for name in ["metrics.csv", "evaluations.csv"] {
-        assert!(same(&Path::new(EXPERIMENT).join(name)), "{name}");
+        assert!(same(&Path::new(FOLDER).join(name)), "{name}");
     }
     // The history is the same but for its last column, images per second.
     let history = |results: &Path| {
-        let text = std::fs::read_to_string(results.join(EXPERIMENT).join("history.csv")).unwrap();
+        let text = std::fs::read_to_string(results.join(FOLDER).join("history.csv")).unwrap();
         text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(history(whole.path()).len(), 121);

@@ -55,7 +55,7 @@ pub struct Share {
     /// Factors among `of` that make up a content, each of which keeps a cell in training where possible.
     #[serde(default)]
     pub content: Vec<String>,
-    /// The seed of the choice. It is part of the rule, not of a run: all runs of an experiment hold out the same.
+    /// The seed of the choice; training adds a run's seed to it, so that an interval over seeds covers the choice.
     pub seed: u64,
 }
 

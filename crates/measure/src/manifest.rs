@@ -13,7 +13,7 @@ use crate::machine::Machine;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The experiment, as its folder is named.
+    /// The experiment; its folder is named for it, and for the profile where that is not the default one.
     pub experiment: String,
     /// A headline.
     pub title: String,

@@ -91,7 +91,7 @@ impl Linear {
             let mut y_columns = Scratch::take(width * n); // [out of the block, n]
             let dst = MatrixMut::new(&mut y_columns, 1, n);
             let lhs = Matrix::new(&x_columns, 1, n); // [n, in]
-            let rhs = Matrix::new(weight, 1, n_in).from_column(from); // [in, out]
+            let rhs = Matrix::new(weight, 1, n_in).right_of(from); // [in, out]
             // SAFETY: the memory has width × n elements, is this task's own and is not read.
             unsafe { multiply(dst, lhs, rhs, (n, width, n_in), 0.0) };
             if let Some(bias) = bias {

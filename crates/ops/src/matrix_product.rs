@@ -39,7 +39,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// The matrix without its first `column` columns.
-    pub(crate) fn from_column(self, column: usize) -> Self {
+    pub(crate) fn right_of(self, column: usize) -> Self {
         Self::new(&self.values[column * self.column..], self.row, self.column)
     }
 
@@ -116,7 +116,7 @@ pub(crate) unsafe fn multiply_by_columns(
     (0..n.div_ceil(block)).into_par_iter().for_each(|b| {
         let from = b * block;
         let width = block.min(n - from);
-        let rhs = rhs.from_column(from);
+        let rhs = rhs.right_of(from);
         // SAFETY: the blocks are disjoint columns of dst, for all of which the caller vouches.
         unsafe { multiply(dst.offset(0, from), lhs, rhs, (m, width, k), keep) };
     });

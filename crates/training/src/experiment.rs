@@ -134,7 +134,19 @@ pub struct Experiment {
     pub differs_from_paper: BTreeMap<String, Vec<String>>,
 }
 
+/// The profile of a command that names none.
+pub const DEFAULT_PROFILE: &str = "quick";
+
 impl Experiment {
+    /// Its folder in results/: the name, and the profile where it is not the default one, so that the figures of two
+    /// profiles stand side by side and a smoke test replaces none.
+    pub fn results_name(&self) -> String {
+        match self.profile.as_str() {
+            DEFAULT_PROFILE => self.name.clone(),
+            profile => format!("{}-{profile}", self.name),
+        }
+    }
+
     /// The experiment as TOML, for the results folder.
     ///
     /// # Errors

@@ -1,11 +1,12 @@
 //! One image from a trained model: `cargo xtask generate`.
 
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use multigen_data::randomness::keyed_rng;
 use multigen_data::sets::digits;
-use multigen_data::{Combination, DigitsConfig, Factors};
+use multigen_data::{Combination, DigitsConfig, Factors, Split};
 use multigen_models::{Generator, LevelTable};
 use ndarray::Array3;
 
@@ -43,34 +44,38 @@ pub fn trained_runs(cache: &Path) -> Result<Vec<TrainedRun>> {
     Ok(runs)
 }
 
-/// The run to draw from: of the model that is asked for, or of the best operator model; the most thoroughly trained on
-/// the fewest held-out combinations, and of equal ones the newest.
+/// The run to draw from: of the model that is asked for, or of the best operator model; of its runs the one with most
+/// steps, then most training images, then the newest.
 ///
 /// # Errors
-/// When nothing is trained yet.
+/// When nothing is trained yet, or a run's held-out rules cannot be carried out.
 pub fn choose(runs: Vec<TrainedRun>, model: Option<&str>) -> Result<TrainedRun> {
     // In the order of the targets that they reach (SPEC §7).
     const BEST_FIRST: [&str; 4] =
         ["operator-affine", "operator-attention", "operator-latent", "operator-affine-random"];
     let wanted: Vec<&str> = model.map_or_else(|| BEST_FIRST.to_vec(), |model| vec![model]);
-    let rank = |run: &TrainedRun| wanted.iter().position(|name| *name == run.config.model);
-    runs.into_iter()
-        .filter(|run| rank(run).is_some())
-        .min_by_key(|run| {
-            (
-                rank(run),
-                std::cmp::Reverse(run.config.training.steps),
-                run.config.data.held_out.len(),
-                std::cmp::Reverse(run.written),
-            )
-        })
-        .ok_or_else(|| {
-            let name = model.unwrap_or("operator");
-            Error::config(
-                "generate",
-                format!("no trained {name} model yet; train one with `cargo xtask reproduce result-3`"),
-            )
-        })
+    let mut best = None;
+    for run in runs {
+        let Some(rank) = wanted.iter().position(|name| *name == run.config.model) else { continue };
+        let key = (Reverse(rank), run.config.training.steps, n_training_images(&run)?, run.written);
+        if best.as_ref().is_none_or(|(best, _)| *best < key) {
+            best = Some((key, run));
+        }
+    }
+    best.map(|(_, run)| run).ok_or_else(|| {
+        let name = model.unwrap_or("operator");
+        Error::config(
+            "generate",
+            format!("no trained {name} model yet; train one with `cargo xtask reproduce result-3`"),
+        )
+    })
+}
+
+/// How many combinations a run was trained on: held-out rules differ in what they take.
+fn n_training_images(run: &TrainedRun) -> Result<usize> {
+    let factors = factors(run)?;
+    let combinations: Vec<Combination> = factors.combinations().collect();
+    Ok(Split::new(&factors, &combinations, &run.config.data.held_out)?.train.len())
 }
 
 /// The factors that a run's levels are named by.
@@ -96,4 +101,70 @@ pub fn image(run: &TrainedRun, combination: &Combination, device: &Device) -> Re
     let pixels = drawn.images.flatten_all()?.to_vec1::<f32>()?;
     let image = Array3::from_shape_vec((c, h, w), pixels).map_err(|e| Error::config("generate", e.to_string()))?;
     Ok(multigen_measure::clamp_to_unit(image.view()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use multigen_data::held_out::Share;
+    use multigen_data::{HeldOut, Rule};
+    use multigen_models::presets;
+
+    use super::*;
+    use crate::run_config::{DataConfig, TrainingConfig};
+    use crate::schedule::Schedule;
+
+    /// A run with `steps` steps and these held-out rules, written `age` seconds ago; its folder is named `dir`.
+    fn run(dir: &str, model: &str, steps: u64, held_out: Vec<HeldOut>, age: u64) -> TrainedRun {
+        let training = TrainingConfig {
+            steps,
+            batch: 1,
+            learning_rate: 1e-3,
+            beta1: 0.9,
+            beta2: 0.99,
+            weight_decay: 0.0,
+            schedule: Schedule::Constant,
+            reconstruction_weight: 1.0,
+            mask_weight: 0.0,
+            evaluate_every: 1,
+            checkpoint_every: 1,
+        };
+        let config = RunConfig {
+            model: model.to_owned(),
+            network: presets::generator(model).unwrap(),
+            data: DataConfig { set: "digits".to_owned(), transforms: 6, held_out },
+            data_sha256: String::new(),
+            training,
+            device: "cpu".to_owned(),
+            seed: 0,
+        };
+        TrainedRun { config, dir: dir.into(), written: SystemTime::UNIX_EPOCH + Duration::from_secs(1000 - age) }
+    }
+
+    fn most_of_the_cells() -> Vec<HeldOut> {
+        let of: Vec<String> = ["digit", "style", "transform"].map(str::to_owned).to_vec();
+        let share = Share { content: of[..2].to_vec(), of, share: 0.7, seed: 0 };
+        vec![HeldOut { name: "cells".to_owned(), rule: Rule::Share(share) }]
+    }
+
+    #[test]
+    fn the_best_model_then_steps_then_training_images_then_the_newest_decide() {
+        let chosen = |runs: Vec<TrainedRun>, model: Option<&str>| choose(runs, model).unwrap().dir;
+        let two_rules = multigen_data::sets::digits::held_out;
+        let runs = || {
+            vec![
+                run("attention", "operator-attention", 9000, Vec::new(), 0),
+                run("short", "operator-affine", 12, Vec::new(), 0),
+                run("old", "operator-affine", 900, two_rules(), 9),
+                // One rule against two, but it holds out 70 % of all combinations instead of four.
+                run("few-images", "operator-affine", 900, most_of_the_cells(), 0),
+                run("new", "operator-affine", 900, two_rules(), 5),
+                run("v2", "digits-v2", 900, two_rules(), 0),
+            ]
+        };
+        assert_eq!(chosen(runs(), None), Path::new("new"));
+        assert_eq!(chosen(runs(), Some("digits-v2")), Path::new("v2"));
+        assert!(choose(runs(), Some("digits-v1")).is_err_and(|e| e.to_string().contains("no trained digits-v1")));
+    }
 }

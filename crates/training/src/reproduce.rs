@@ -198,7 +198,7 @@ fn check_factors(model: &str, network: &multigen_models::GeneratorConfig, set: &
 /// Whatever training, measuring or writing meets; complete runs stay in the cache.
 pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<ExperimentDir> {
     let started = (SystemTime::now(), Instant::now());
-    let dir = options.results.experiment(&experiment.name);
+    let dir = options.results.experiment(&experiment.results_name());
     let cache = options.results.cache();
     dir.create()?;
     let runs = plan(experiment, data, options)?;
@@ -238,7 +238,7 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
         figures.describe(model);
     }
     manifest.duration_s = started.1.elapsed().as_secs_f64();
-    let staged = options.results.experiment(&format!(".{}.new", experiment.name));
+    let staged = options.results.experiment(&format!(".{}.new", experiment.results_name()));
     let written = figures.publish(&manifest, &config, &staged, &dir);
     // A disk that filled up is not to stay full of what nobody will read.
     std::fs::remove_dir_all(staged.root()).ok();
