@@ -23,6 +23,6 @@ pub use machine::Machine;
 pub use manifest::{Commit, JudgeRecord, Manifest, ModelRecord};
 pub use metrics::{mse::mse, psnr::psnr, ssim::ssim};
 pub use results_dir::{ExperimentDir, ResultsDir};
-pub use rows::{EvaluationRow, HistoryRow, MetricRow, read_rows, write_rows};
+pub use rows::{EvaluationRow, HistoryRow, MetricRow, read_rows, write_rows, write_rows_and_copy};
 pub use samples::{Samples, read_samples, write_samples};
 pub use utc_time::rfc3339_utc;

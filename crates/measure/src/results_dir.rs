@@ -3,7 +3,7 @@
 //! ```text
 //! results/index.html
 //! results/cache/                                  runs and judges, ignored by git
-//! results/<experiment>/config.toml  manifest.json  metrics.csv  history.csv  evaluations.csv
+//! results/<experiment>/config.toml  manifest.json  metrics.csv  metrics.csv.gz  history.csv  evaluations.csv
 //!                      samples/<model>-seed<k>.safetensors
 //!                      grid-<model>.png  loss.png  psnr.png  table.csv  summary.md  (made by analysis)
 //! ```
@@ -105,6 +105,16 @@ impl ExperimentDir {
     /// The [`MetricRow`](crate::MetricRow)s.
     pub fn metrics(&self) -> PathBuf {
         self.root.join("metrics.csv")
+    }
+
+    /// The same, compressed: what a repository keeps.
+    pub fn metrics_compressed(&self) -> PathBuf {
+        self.root.join("metrics.csv.gz")
+    }
+
+    /// Whether figures of a whole experiment lie here.
+    pub fn holds_figures(&self) -> bool {
+        self.metrics().exists() || self.metrics_compressed().exists()
     }
 
     /// The same as Parquet, with the feature `hub` of the analysis.

@@ -3,13 +3,13 @@
 //! `metrics.csv` (one figure per row, long form), `history.csv` (one training step per row), `evaluations.csv` (one
 //! evaluation per row). The header is written and checked; a figure that is not finite is neither written nor read.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::atomic_write::atomic_write;
+use crate::atomic_write::{atomic_write, atomic_write_with};
 use crate::error::{Error, Result};
 
 /// One figure: a metric of one image (or of one set) under one model and seed.
@@ -104,6 +104,25 @@ impl Row for EvaluationRow {
 /// # Errors
 /// A figure that is not finite; anything that keeps the file from being written.
 pub fn write_rows<R: Row>(path: &Path, rows: &[R]) -> Result<()> {
+    atomic_write(path, &to_csv(path, rows)?)
+}
+
+/// As [`write_rows`], and beside it a gzip-compressed copy at `compressed`: a table of tens of megabytes is kept in a
+/// repository only so.
+///
+/// # Errors
+/// As [`write_rows`].
+pub fn write_rows_and_copy<R: Row>(path: &Path, compressed: &Path, rows: &[R]) -> Result<()> {
+    let text = to_csv(path, rows)?;
+    atomic_write(path, &text)?;
+    atomic_write_with(compressed, |writer| {
+        let mut encoder = flate2::write::GzEncoder::new(writer, flate2::Compression::default());
+        encoder.write_all(&text)?;
+        encoder.finish().map(|_| ())
+    })
+}
+
+fn to_csv<R: Row>(path: &Path, rows: &[R]) -> Result<Vec<u8>> {
     if let Some((line, name, figure)) = first_not_finite(rows) {
         let detail = format!("`{name}` of row {line} is {figure}");
         return Err(Error::BadRow { path: path.to_path_buf(), detail });
@@ -114,12 +133,10 @@ pub fn write_rows<R: Row>(path: &Path, rows: &[R]) -> Result<()> {
     for row in rows {
         writer.serialize(row).map_err(unwritten)?;
     }
-    let bytes = writer.into_inner().map_err(|error| Error::writing(path, error.error()))?;
-    atomic_write(path, &bytes)
+    writer.into_inner().map_err(|error| Error::writing(path, error.error()))
 }
 
-/// Reads a table that [`write_rows`] wrote, or, where it is not there, its gzip-compressed copy `PATH.gz`: a table of
-/// tens of megabytes is kept in a repository only so.
+/// Reads a table that [`write_rows`] wrote, or, where it is not there, its gzip-compressed copy `PATH.gz`.
 ///
 /// # Errors
 /// A missing or broken file, other columns, a field that does not parse, a figure that is not finite.
@@ -172,15 +189,12 @@ mod tests {
 
     #[test]
     fn a_compressed_copy_stands_in_for_a_missing_table() {
-        use std::io::Write;
         let folder = tempfile::tempdir().unwrap();
         let (path, compressed) = (folder.path().join("metrics.csv"), folder.path().join("metrics.csv.gz"));
         let rows = vec![metric(Some(1), 2.5)];
-        write_rows(&path, &rows).unwrap();
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-        encoder.write_all(&std::fs::read(&path).unwrap()).unwrap();
-        let bytes = encoder.finish().unwrap();
-        std::fs::write(&compressed, &bytes).unwrap();
+        write_rows_and_copy(&path, &compressed, &rows).unwrap();
+        let bytes = std::fs::read(&compressed).unwrap();
+        assert_eq!(read_rows::<MetricRow>(&path).unwrap(), rows);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(read_rows::<MetricRow>(&path).unwrap(), rows);
         // The table itself comes first, and half a copy is an error that names it.

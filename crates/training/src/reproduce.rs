@@ -204,7 +204,7 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
     let runs = plan(experiment, data, options)?;
     let config = experiment.to_toml()?;
     let mut manifest = manifest(experiment, data, options, &runs, (&config, started.0));
-    if !dir.metrics().exists() {
+    if !dir.holds_figures() {
         measure::atomic_write(&dir.config(), config.as_bytes())?;
         manifest.write(&dir.manifest())?;
     }
@@ -355,11 +355,12 @@ impl Figures {
         let mut moves = vec![
             (staged.config(), dir.config()),
             (staged.metrics(), dir.metrics()),
+            (staged.metrics_compressed(), dir.metrics_compressed()),
             (staged.history(), dir.history()),
             (staged.evaluations(), dir.evaluations()),
         ];
         measure::atomic_write(&staged.config(), config.as_bytes())?;
-        measure::write_rows(&staged.metrics(), &self.metrics)?;
+        measure::write_rows_and_copy(&staged.metrics(), &staged.metrics_compressed(), &self.metrics)?;
         measure::write_rows(&staged.history(), &self.history)?;
         measure::write_rows(&staged.evaluations(), &self.evaluations)?;
         for (model, seed, samples) in self.samples {
