@@ -70,6 +70,10 @@ pub(crate) fn channel_sums(x: &Tensor) -> Result<Tensor> {
     let plane: usize = x.dims()[2..].iter().product();
     let mut sums = vec![0.0; channels];
     with_values(x, |x| {
+        if plane == 1 {
+            add_rows(&mut sums, x);
+            return;
+        }
         sums.par_iter_mut().enumerate().for_each(|(channel, sum)| {
             // One sum per plane first: a single long sum in 32 bits would lose digits.
             *sum = x
@@ -81,6 +85,21 @@ pub(crate) fn channel_sums(x: &Tensor) -> Result<Tensor> {
         });
     })?;
     Tensor::from_vec(sums, channels, x.device())
+}
+
+/// sums ← the sum of all rows, in 64 bits; columns in parallel, so that every sum has one order.
+fn add_rows(sums: &mut [f32], rows: &[f32]) {
+    const COLUMNS_PER_TASK: usize = 256;
+    let n_columns = sums.len();
+    sums.par_chunks_mut(COLUMNS_PER_TASK).enumerate().for_each(|(task, sums)| {
+        let mut totals = [0.0f64; COLUMNS_PER_TASK];
+        for row in rows.chunks_exact(n_columns) {
+            for (total, &value) in totals.iter_mut().zip(&row[task * COLUMNS_PER_TASK..][..sums.len()]) {
+                *total += f64::from(value);
+            }
+        }
+        sums.iter_mut().zip(totals).for_each(|(sum, total)| *sum = total as f32);
+    });
 }
 
 /// A sum in eight interleaved parts, which the compiler can vectorise; the order is fixed.

@@ -1,6 +1,6 @@
 //! Fully connected layer: y = x·wᵀ + b.
 
-use crate::fast_path::{Fresh, applies, values, with_values};
+use crate::fast_path::{Fresh, applies, channel_sums, values, with_values};
 use crate::gradient_buffers;
 use crate::matrix_product::{Matrix, MatrixMut, column_block, multiply, multiply_by_columns};
 use crate::scratch::Scratch;
@@ -208,6 +208,6 @@ impl CustomOp3 for Linear {
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
         let (grad_x, grad_weight) = Self::backward(x, weight, &grad)?;
-        Ok((grad_x, grad_weight, Some(grad.sum(0)?))) // sum: [out]
+        Ok((grad_x, grad_weight, Some(channel_sums(&grad)?))) // [out]
     }
 }
