@@ -98,8 +98,8 @@ impl Transform {
             let inputs: [Lanes; IN] = std::array::from_fn(|i| from[line * ACROSS + i * ALONG]);
             for out in 0..OUT {
                 let mut sum = [0.0; LANES];
-                for i in 0..IN {
-                    add_scaled(&mut sum, self.entries[out][i], &inputs[i]);
+                for (input, &factor) in inputs.iter().zip(&self.entries[out]) {
+                    add_scaled(&mut sum, factor, input);
                 }
                 to[line * ACROSS + out * ALONG] = sum;
             }
@@ -147,15 +147,15 @@ mod tests {
                 }
             }
             tiles.apply(&Transform::from_f64(&a), &Transform::from_f64(&b));
-            for o in 0..n_out {
-                for q in 0..n_in {
+            for (o, a) in a.iter().enumerate() {
+                for (q, b) in b.iter().enumerate() {
                     for lane in [0, LANES - 1] {
-                        let mut exact = 0.0;
-                        for i in 0..n_in {
-                            for j in 0..n_out {
-                                exact += a[o][i] * b[q][j] * (i * 3 + j + lane) as f64;
-                            }
-                        }
+                        let from = |i: usize, j: usize| (i * 3 + j + lane) as f64;
+                        let products = a
+                            .iter()
+                            .enumerate()
+                            .flat_map(|(i, a)| b.iter().enumerate().map(move |(j, b)| (a * b, i, j)));
+                        let exact: f64 = products.map(|(factor, i, j)| factor * from(i, j)).sum();
                         assert_eq!(f64::from(tiles.to[o * MAX_POINTS + q][lane]), exact, "{n_out}×{n_in}");
                     }
                 }

@@ -1,0 +1,79 @@
+//! The README's table of results against the tables that the experiments left in results/.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The rows of the README's table that link to a report: the folder, and the figures by column.
+fn rows(readme: &str) -> Vec<(String, BTreeMap<String, String>)> {
+    let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    let mut heading = Vec::new();
+    let mut rows = Vec::new();
+    for line in readme.lines().filter(|line| line.starts_with('|')) {
+        match line.split_once("](results/").and_then(|(_, rest)| rest.split_once("/summary.md)")) {
+            Some((folder, _)) => {
+                let figures = heading.iter().cloned().zip(cells(line)).skip(1);
+                rows.push((folder.to_owned(), figures.collect()));
+            }
+            None if line.contains("`digits-v2`") && line.contains("PSNR") => heading = cells(line),
+            None => {}
+        }
+    }
+    rows
+}
+
+/// PSNR by model in a results folder, as the README writes it: `50.1 ± 0.2`, or `50.1` where one seed gives no interval.
+fn figures(folder: &str) -> BTreeMap<String, String> {
+    let path = root().join("results").join(folder).join("table.csv");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut figures = BTreeMap::new();
+    for line in text.lines().skip(1) {
+        let fields: Vec<&str> = line.split(',').collect();
+        let [_, model, "psnr_db", _, _, mean, _, low, high] = fields[..] else { continue };
+        let mean: f64 = mean.parse().unwrap();
+        let interval = low.parse::<f64>().ok().zip(high.parse::<f64>().ok());
+        let text = match interval.filter(|_| !model.starts_with("baseline")) {
+            Some((low, high)) => format!("{mean:.1} ± {:.1}", (high - low) / 2.0),
+            None => format!("{mean:.1}"),
+        };
+        figures.insert(model.to_owned(), text);
+    }
+    figures
+}
+
+#[test]
+fn every_figure_of_the_results_table_is_in_the_results() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let rows = rows(&readme);
+    assert!(rows.len() >= 5, "the table of results has {} rows that link to a report", rows.len());
+    for (folder, shown) in rows {
+        let found = figures(&folder);
+        for model in ["operator-affine", "digits-v2"] {
+            let column = shown.iter().find(|(column, _)| column.contains(&format!("`{model}`")));
+            assert_eq!(column.map(|(_, figure)| figure), found.get(model), "{folder}, {model}");
+        }
+        let best = found
+            .iter()
+            .filter(|(model, _)| model.starts_with("baseline"))
+            .map(|(_, figure)| figure)
+            .max_by(|a, b| a.parse::<f64>().unwrap().total_cmp(&b.parse::<f64>().unwrap()));
+        let column = shown.iter().find(|(column, _)| column.contains("baseline"));
+        assert_eq!(column.map(|(_, figure)| figure), best, "{folder}, best baseline");
+    }
+}
+
+#[test]
+fn every_local_link_of_the_pages_leads_somewhere() {
+    for page in ["README.md", "ARCHITECTURE.md", "docs/operator.md", "docs/performance.md", "datasets/README.md"] {
+        let path = root().join(page);
+        let text = std::fs::read_to_string(&path).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !link.contains("://") && !link.starts_with('#') {
+                assert!(path.with_file_name(link).exists(), "{page}: {link}");
+            }
+        }
+    }
+}
