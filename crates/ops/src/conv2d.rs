@@ -1,10 +1,11 @@
 //! Convolution (cross-correlation, as every framework has it): y[n,o,i,j] = b[o] + Σ x[n,c,i·s−p+a,j·s−p+e]·w[o,c,a,e].
 
-use crate::fast_path::{Fresh, applies, channel_sums, values, with_values};
+use crate::fast_path::{Fresh, applies, with_values};
 use crate::gradient_buffers::into_buffer_or_tensor;
 use crate::toom_cook::{self, Geometry};
+use crate::weighted::{Gradients, Weighted, apply};
 use crate::{Error, Result};
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
+use candle_core::{Shape, Tensor};
 
 const OPERATOR: &str = "conv2d";
 
@@ -33,12 +34,7 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: Conv2d
     if !on_cpu || !geometry.is_supported() {
         return conv2d_portable(x, weight, bias, config);
     }
-    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
-    let operator = Conv2d { geometry };
-    Ok(match bias {
-        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, operator)?,
-        None => x.apply_op2(&weight, operator)?,
-    })
+    apply(Conv2d { geometry }, x, weight, bias)
 }
 
 /// The same as [`conv2d`], made of stock candle operators.
@@ -112,31 +108,25 @@ struct Conv2d {
     geometry: Geometry,
 }
 
-impl Conv2d {
+impl Weighted for Conv2d {
+    const NAME: &'static str = OPERATOR;
+
     fn forward(
         &self,
-        x: (&CpuStorage, &Layout),
-        weight: (&CpuStorage, &Layout),
-        bias: Option<(&CpuStorage, &Layout)>,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (x, weight) = (values(x.0, x.1)?, values(weight.0, weight.1)?);
-        let bias = bias.map(|(storage, layout)| values(storage, layout)).transpose()?;
+        x: &[f32],
+        _: &[usize],
+        weight: &[f32],
+        bias: Option<&[f32]>,
+    ) -> candle_core::Result<(Vec<f32>, Shape)> {
         let geometry = &self.geometry;
         let shape = Shape::from((geometry.n, geometry.small_channels, geometry.small[0], geometry.small[1]));
         let mut y = Fresh::new(shape.elem_count());
         toom_cook::gather(geometry, x, weight, bias, y.places());
         // SAFETY: the kernel wrote every element.
-        let y = unsafe { y.into_vec() };
-        Ok((CpuStorage::F32(y), shape))
+        Ok((unsafe { y.into_vec() }, shape))
     }
 
-    /// The gradients of x and of the weight; None where none is needed, or where it went into its buffer.
-    fn backward(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        grad: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+    fn backward(&self, x: &Tensor, weight: &Tensor, grad: &Tensor) -> candle_core::Result<Gradients> {
         let geometry = &self.geometry;
         let mut grad_x = x.track_op().then(|| Fresh::new(x.elem_count()));
         with_values(weight, |w| {
@@ -161,63 +151,5 @@ impl Conv2d {
             })
             .transpose()?;
         Ok((grad_x, grad_weight))
-    }
-}
-
-impl CustomOp2 for Conv2d {
-    fn name(&self) -> &'static str {
-        OPERATOR
-    }
-
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.forward((s1, l1), (s2, l2), None)
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        _: &Tensor,
-        grad: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        self.backward(x, weight, &grad.contiguous()?)
-    }
-}
-
-impl CustomOp3 for Conv2d {
-    fn name(&self) -> &'static str {
-        OPERATOR
-    }
-
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-        s3: &CpuStorage,
-        l3: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.forward((s1, l1), (s2, l2), Some((s3, l3)))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        bias: &Tensor,
-        _: &Tensor,
-        grad: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
-        let (grad_x, grad_weight) = self.backward(x, weight, &grad)?;
-        let grad_bias = bias.track_op().then(|| channel_sums(&grad)).transpose()?;
-        Ok((grad_x, grad_weight, grad_bias))
     }
 }

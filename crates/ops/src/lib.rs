@@ -29,6 +29,7 @@ pub mod softmax_cross_entropy;
 pub mod squared_error;
 mod toom_cook;
 mod transpose;
+mod weighted;
 
 pub use adam::{Adam, AdamConfig, AdamParam};
 pub use affine_sample::{affine_sample, affine_sample_portable};

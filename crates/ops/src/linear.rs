@@ -1,12 +1,13 @@
 //! Fully connected layer: y = x·wᵀ + b.
 
-use crate::fast_path::{Fresh, applies, channel_sums, values, with_values};
+use crate::fast_path::{Fresh, applies, with_values};
 use crate::gradient_buffers;
 use crate::matrix_product::{Matrix, MatrixMut, column_block, multiply, multiply_by_columns};
 use crate::scratch::Scratch;
 use crate::transpose::{transpose, transpose_into};
+use crate::weighted::{Gradients, Weighted, apply};
 use crate::{Error, Result};
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
+use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
 
 const OPERATOR: &str = "linear";
@@ -26,11 +27,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     if !applies(&[x, weight]) || !bias.is_none_or(|bias| applies(&[bias])) {
         return linear_portable(x, weight, bias);
     }
-    let (x, weight) = (x.contiguous()?, weight.contiguous()?);
-    Ok(match bias {
-        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, Linear)?,
-        None => x.apply_op2(&weight, Linear)?,
-    })
+    apply(Linear, x, weight, bias)
 }
 
 /// The same as [`linear`], made of stock candle operators.
@@ -68,16 +65,18 @@ fn validate(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<()> {
 
 struct Linear;
 
-impl Linear {
+impl Weighted for Linear {
+    const NAME: &'static str = OPERATOR;
+
     fn forward(
-        x: (&CpuStorage, &Layout),
-        weight: (&CpuStorage, &Layout),
-        bias: Option<(&CpuStorage, &Layout)>,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (n, n_in) = x.1.shape().dims2()?;
-        let (n_out, _) = weight.1.shape().dims2()?;
-        let (x, weight) = (values(x.0, x.1)?, values(weight.0, weight.1)?);
-        let bias = bias.map(|(storage, layout)| values(storage, layout)).transpose()?;
+        &self,
+        x: &[f32],
+        x_dims: &[usize],
+        weight: &[f32],
+        bias: Option<&[f32]>,
+    ) -> candle_core::Result<(Vec<f32>, Shape)> {
+        let &[n, n_in] = x_dims else { candle_core::bail!("linear: x has {} dimensions", x_dims.len()) };
+        let n_out = weight.len() / n_in;
         // gemm reads columns of its left factor in vectors and single values of its right one: with x transposed
         // beforehand it can take the weight as it lies, which it would otherwise transpose into a copy first.
         let mut x_columns = Scratch::take(n_in * n); // [in, n]
@@ -103,12 +102,11 @@ impl Linear {
             unsafe { transpose_into(&y_columns, n, places.offset(0, from)) };
         });
         // SAFETY: the tasks wrote every element.
-        let y = unsafe { y.into_vec() };
-        Ok((CpuStorage::F32(y), Shape::from((n, n_out))))
+        Ok((unsafe { y.into_vec() }, Shape::from((n, n_out))))
     }
 
     /// gx = g·w and gw = gᵀ·x; None for an argument that needs none, or whose gradient went into its buffer.
-    fn backward(x: &Tensor, weight: &Tensor, grad: &Tensor) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+    fn backward(&self, x: &Tensor, weight: &Tensor, grad: &Tensor) -> candle_core::Result<Gradients> {
         let (n, n_in) = x.dims2()?;
         let n_out = weight.dim(0)?;
         let grad_x = if x.track_op() {
@@ -152,62 +150,5 @@ impl Linear {
         let grad_weight = unsafe { grad_weight.into_vec() };
         let grad_weight = Tensor::from_vec(grad_weight, (n_out, n_in), weight.device())?;
         Ok((grad_x, Some(grad_weight)))
-    }
-}
-
-impl CustomOp2 for Linear {
-    fn name(&self) -> &'static str {
-        OPERATOR
-    }
-
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        Self::forward((s1, l1), (s2, l2), None)
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        _: &Tensor,
-        grad: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        Self::backward(x, weight, &grad.contiguous()?)
-    }
-}
-
-impl CustomOp3 for Linear {
-    fn name(&self) -> &'static str {
-        OPERATOR
-    }
-
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-        s3: &CpuStorage,
-        l3: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        Self::forward((s1, l1), (s2, l2), Some((s3, l3)))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        _: &Tensor,
-        _: &Tensor,
-        grad: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
-        let (grad_x, grad_weight) = Self::backward(x, weight, &grad)?;
-        Ok((grad_x, grad_weight, Some(channel_sums(&grad)?))) // [out]
     }
 }
