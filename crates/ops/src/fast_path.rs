@@ -1,4 +1,4 @@
-//! What the fast operators share with candle: when they apply, and how a tensor's memory is reached.
+//! What the fast operators share: when they apply, how a tensor's memory is reached, and how vectors are used.
 
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
 use rayon::prelude::*;
@@ -38,6 +38,13 @@ pub(crate) fn with_values<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> R) ->
         Storage::Cpu(storage) => Ok(read(values(storage, layout)?)),
         _ => candle_core::bail!("the fast path takes tensors on the CPU only"),
     }
+}
+
+/// Runs `work` compiled for the vector instructions that this processor has; only what is inlined into it gains, so
+/// closures and what they call are marked so.
+#[inline(always)]
+pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
 }
 
 /// Memory for a result whose every element is about to be written; zeroing it first would cost a pass over it.

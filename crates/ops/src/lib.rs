@@ -1,4 +1,4 @@
-//! Tensor operators of the generators: a fast CPU path, a portable path and gradients, on top of candle alone.
+//! Tensor operators of the networks: a fast CPU path, a portable path and gradients, on top of candle alone.
 //!
 //! One file holds one operator. Every operator dispatches by itself: tensors of 32-bit floats on the CPU take the fast
 //! path, everything else takes the `_portable` twin, which is made of stock candle operators and gives the same
@@ -9,6 +9,8 @@
 //! | transposed convolution, convolution | [`conv_transpose2d`](mod@conv_transpose2d), [`conv2d`](mod@conv2d) |
 //! | fully connected layer | [`linear`](mod@linear) |
 //! | activations | [`prelu`](mod@prelu), [`leaky_relu`](mod@leaky_relu) |
+//! | pooling, normalisation | [`max_pool2d`](mod@max_pool2d), [`local_response_norm`](mod@local_response_norm) |
+//! | regularisation | [`dropout`](mod@dropout) |
 //! | losses | [`squared_error`](mod@squared_error), [`softmax_cross_entropy`](mod@softmax_cross_entropy) |
 //! | training | [`gradient_buffers`], [`adam`], [`recycling_allocator`] |
 
@@ -16,12 +18,15 @@ pub mod adam;
 pub mod affine_sample;
 pub mod conv2d;
 pub mod conv_transpose2d;
+pub mod dropout;
 pub mod error;
 mod fast_path;
 pub mod gradient_buffers;
 pub mod leaky_relu;
 pub mod linear;
+pub mod local_response_norm;
 mod matrix_product;
+pub mod max_pool2d;
 pub mod prelu;
 pub mod recycling_allocator;
 mod scratch;
@@ -35,11 +40,14 @@ pub use adam::{Adam, AdamConfig, AdamParam};
 pub use affine_sample::{affine_sample, affine_sample_portable};
 pub use conv_transpose2d::{ConvTranspose2dConfig, conv_transpose2d, conv_transpose2d_portable};
 pub use conv2d::{Conv2dConfig, conv2d, conv2d_portable};
+pub use dropout::{DropoutConfig, dropout, dropout_portable};
 pub use error::{Error, Result};
 pub use fast_path::with_portable_path;
 pub use gradient_buffers::GradientBuffers;
 pub use leaky_relu::{leaky_relu, leaky_relu_portable};
 pub use linear::{linear, linear_portable};
+pub use local_response_norm::{LocalResponseNormConfig, local_response_norm, local_response_norm_portable};
+pub use max_pool2d::{MaxPool2dConfig, max_pool2d, max_pool2d_portable};
 pub use prelu::{prelu, prelu_portable};
 pub use recycling_allocator::RecyclingAllocator;
 pub use softmax_cross_entropy::{softmax_cross_entropy, softmax_cross_entropy_portable};

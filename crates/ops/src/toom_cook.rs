@@ -138,13 +138,6 @@ fn gather_block(
     tiles::write_small(plan, n_images, &products, bias, small);
 }
 
-/// Runs `work` compiled for the vector instructions that this processor has; only what is inlined into it gains, so
-/// closures and what they call are marked so.
-#[inline(always)]
-fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
-}
-
 /// Memory that tasks fill at places of their own.
 #[derive(Clone, Copy)]
 struct Places(*mut f32, usize);

@@ -119,6 +119,24 @@ fn softmax_cross_entropy() {
 }
 
 #[test]
+fn max_pool2d() {
+    for (name, ceil_mode) in [("max_pool2d_floor", false), ("max_pool2d_ceil", true)] {
+        let config = ops::MaxPool2dConfig { kernel: 3, stride: 2, ceil_mode };
+        check(name, &["x"], [&|v| ops::max_pool2d(&v[0], config), &|v| ops::max_pool2d_portable(&v[0], config)]);
+    }
+}
+
+#[test]
+fn local_response_norm() {
+    let config = ops::LocalResponseNormConfig { size: 5, alpha: 1e-4, beta: 0.75 };
+    check(
+        "local_response_norm",
+        &["x"],
+        [&|v| ops::local_response_norm(&v[0], config), &|v| ops::local_response_norm_portable(&v[0], config)],
+    );
+}
+
+#[test]
 fn adam() {
     let reference = reference();
     let var = Var::from_tensor(&reference["adam.start"]).unwrap();

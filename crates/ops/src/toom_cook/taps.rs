@@ -1,7 +1,8 @@
 //! The matrix products over channels, one per point, between values at the points and taps at the points.
 
+use super::Places;
 use super::plan::Plan;
-use super::{Places, vectorised};
+use crate::fast_path::vectorised;
 use crate::matrix_product::{Matrix, MatrixMut, multiply};
 use crate::scratch::Scratch;
 use rayon::prelude::*;

@@ -1,9 +1,10 @@
 //! Images to values at the points and back. Channels are brought innermost first, so that all that follows reads and
 //! writes whole vectors.
 
+use super::Places;
 use super::plan::Plan;
 use super::transform::{LANES, Lanes, MAX_POINTS, Transform, Workspace};
-use super::{Places, vectorised};
+use crate::fast_path::vectorised;
 use crate::matrix_product::MatrixMut;
 use crate::scratch::Scratch;
 use crate::transpose::transpose_into;

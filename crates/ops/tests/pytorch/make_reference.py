@@ -60,5 +60,10 @@ put("adam.end", w)
 put("adam.m", optimiser.state[w]["exp_avg"])
 put("adam.v", optimiser.state[w]["exp_avg_sq"])
 
+# Whole numbers, so that windows have several maxima.
+operator("max_pool2d_floor", lambda x: F.max_pool2d(x, 3, 2), x=(torch.randn(2, 2, 6, 8) * 2).round())
+operator("max_pool2d_ceil", lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True), x=(torch.randn(2, 2, 6, 8) * 2).round())
+operator("local_response_norm", lambda x: F.local_response_norm(x, 5, 1e-4, 0.75, 1.0), x=torch.randn(2, 7, 2, 3) * 100)
+
 with open("reference.txt", "w") as file:
     file.write("\n".join(lines) + "\n")
