@@ -35,10 +35,10 @@ fn cuda(_ordinal: usize) -> std::result::Result<Device, String> {
 #[cfg(feature = "cuda")]
 fn cuda(ordinal: usize) -> std::result::Result<Device, String> {
     // candle panics where the driver's library is missing, so it is looked for first.
-    // SAFETY: loading the driver's library runs its initialisers, which is what any CUDA program does at start.
-    let driver = ["libcuda.so.1", "libcuda.so", "nvcuda.dll"]
-        .iter()
-        .any(|name| unsafe { libloading::Library::new(name) }.is_ok());
+    let driver = ["libcuda.so.1", "libcuda.so", "nvcuda.dll"].iter().any(|name| {
+        // SAFETY: loading the driver's library runs its initialisers, which is what any CUDA program does at start.
+        unsafe { libloading::Library::new(name) }.is_ok()
+    });
     if !driver {
         return Err("no NVIDIA driver found (libcuda); install the driver, or use --device cpu".to_owned());
     }
