@@ -1,125 +1,134 @@
-//! `cargo xtask bench [NET…] [--compare pytorch --python PATH]`
+//! `cargo xtask bench [NET…] [--compare pytorch --python PATH [--tuned]] [--json FILE]`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use multigen_training::bench::{Arithmetic, step_milliseconds};
+use multigen_training::bench::step::{Arithmetic, Request, measure};
+use multigen_training::bench::{self, Plan, Rival, workload};
 
-use crate::workspace::Places;
+use crate::workspace::{self, Places};
+
+/// The digits' generators, the small faces' one, and the classifier at the size of small faces.
+const DEFAULT_NETS: [&str; 4] = ["digits-v2", "digits-v1", "kdef-small", "alexnet-71-s2"];
 
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// Generators
-    #[arg(default_value = "digits-v2")]
+    /// Networks [default: digits-v2 digits-v1 kdef-small alexnet-71-s2]
     nets: Vec<String>,
-    /// Images per step
-    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=4096))]
-    batch: u16,
+    /// Images per step [default: as the network is trained, such as 128 for digits-v2 and 32 for kdef-small]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    batch: Option<u16>,
     /// Timed steps per measurement
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     steps: u16,
     /// Time something else alternately, in pairs, and print the ratios
     #[arg(long)]
-    compare: Option<Rival>,
+    compare: Option<Compared>,
     /// Pairs of measurements
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     pairs: u16,
+    /// Time PyTorch also with an allocator that keeps its memory, for --compare pytorch
+    #[arg(long, requires = "compare")]
+    tuned: bool,
     /// A Python with torch, for --compare pytorch
     #[arg(long, value_name = "PATH", default_value = "python3")]
     python: PathBuf,
+    /// Write the figures of this command as JSON as well
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Measure in this process and print it as JSON: what the command starts for each measurement
+    #[arg(long, hide = true)]
+    measure: Option<Measured>,
     #[command(flatten)]
     places: Places,
 }
 
 /// What ours is compared with.
-#[derive(ValueEnum, Debug, Clone, Copy)]
-enum Rival {
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum Compared {
     /// PyTorch with Adam(fused=True), by the script under crates/ops/benches
     Pytorch,
     /// candle's own operators and AdamW
     Candle,
 }
 
-/// Best and median of some milliseconds.
-struct Time {
-    best: f64,
-    median: f64,
+/// What one process measures.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum Measured {
+    /// Steps, memory, layers and the roof
+    Details,
+    /// Steps and memory
+    Steps,
+    /// Steps of stock candle
+    Candle,
 }
 
-impl Time {
-    fn of(mut milliseconds: Vec<f64>) -> Self {
-        milliseconds.sort_by(f64::total_cmp);
-        Self { best: milliseconds[0], median: milliseconds[milliseconds.len() / 2] }
+impl Measured {
+    fn of(request: &Request) -> &'static str {
+        match (request.arithmetic, request.details) {
+            (Arithmetic::StockCandle, _) => "candle",
+            (Arithmetic::Ours, true) => "details",
+            (Arithmetic::Ours, false) => "steps",
+        }
     }
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let (batch, steps) = (usize::from(arguments.batch), usize::from(arguments.steps));
-    for net in &arguments.nets {
-        let ours = || -> Result<Time> { Ok(Time::of(step_milliseconds(net, batch, steps, Arithmetic::Ours)?)) };
-        let Some(rival) = arguments.compare else {
-            let time = ours()?;
-            println!("{net}, batch {batch}: {:.1} ms a step at best, {:.1} median of {steps}", time.best, time.median);
-            continue;
-        };
-        let mut ratios = Vec::new();
-        for pair in 1..=arguments.pairs {
-            let (ours, theirs) = (ours()?, other(rival, net, batch, steps, arguments)?);
-            ratios.push(ours.median / theirs.median);
-            println!(
-                "{net}, batch {batch}, pair {pair}: ours {:.1} ms (best {:.1}), {} {:.1} ms (best {:.1}), ratio {:.3}",
-                ours.median,
-                ours.best,
-                name(rival),
-                theirs.median,
-                theirs.best,
-                ours.median / theirs.median
-            );
-        }
-        println!(
-            "{net}, batch {batch}: median ratio to {} of {} pairs: {:.3}",
-            name(rival),
-            arguments.pairs,
-            Time::of(ratios).median
-        );
+    let named = match arguments.nets.is_empty() {
+        true => DEFAULT_NETS.map(str::to_owned).to_vec(),
+        false => arguments.nets.clone(),
+    };
+    let nets = named
+        .into_iter()
+        .map(|net| {
+            let usual = workload::default_batch(&net)?;
+            Ok((net, arguments.batch.map_or(usual, usize::from)))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let n_steps = usize::from(arguments.steps);
+    if let Some(measured) = arguments.measure {
+        return measure_here(&nets, n_steps, measured);
     }
+    if arguments.tuned && arguments.compare != Some(Compared::Pytorch) {
+        bail!("--tuned is about PyTorch's allocator: give --compare pytorch with it");
+    }
+    let program = std::env::current_exe().context("the path of this program cannot be found")?;
+    let own = |request: &Request| {
+        let mut command = Command::new(&program);
+        command.args(["bench", &request.net, "--measure", Measured::of(request)]);
+        command.args(["--batch", &request.batch.to_string(), "--steps", &request.n_steps.to_string()]);
+        command
+    };
+    let plan = Plan {
+        nets,
+        n_steps,
+        n_pairs: usize::from(arguments.pairs),
+        rival: arguments.compare.map(|compared| match compared {
+            Compared::Pytorch => Rival::PyTorch { python: arguments.python.clone(), tuned: arguments.tuned },
+            Compared::Candle => Rival::Candle,
+        }),
+        root: arguments.places.root()?,
+        command: workspace::command_line(),
+        json: arguments.json.clone(),
+        results: arguments.places.results()?,
+    };
+    bench::run(&plan, &own, &|line| println!("{line}"))?;
     Ok(())
 }
 
-fn name(rival: Rival) -> &'static str {
-    match rival {
-        Rival::Pytorch => "PyTorch",
-        Rival::Candle => "stock candle",
+/// What a process does that was started to measure.
+fn measure_here(nets: &[(String, usize)], n_steps: usize, measured: Measured) -> Result<()> {
+    for (net, batch) in nets {
+        let request = Request {
+            net: net.clone(),
+            batch: *batch,
+            n_steps,
+            arithmetic: if measured == Measured::Candle { Arithmetic::StockCandle } else { Arithmetic::Ours },
+            details: measured == Measured::Details,
+        };
+        println!("{}", serde_json::to_string(&measure(&request)?).context("the measurement cannot be written")?);
     }
-}
-
-fn other(rival: Rival, net: &str, batch: usize, steps: usize, arguments: &Arguments) -> Result<Time> {
-    match rival {
-        Rival::Candle => Ok(Time::of(step_milliseconds(net, batch, steps.min(3), Arithmetic::StockCandle)?)),
-        Rival::Pytorch => pytorch(&arguments.python, &arguments.places.root()?, net, batch, steps),
-    }
-}
-
-fn pytorch(python: &Path, root: &Path, net: &str, batch: usize, steps: usize) -> Result<Time> {
-    let script = root.join("crates/ops/benches/pytorch_digits_v2.py");
-    let output = Command::new(python)
-        .arg(&script)
-        .args(["--net", net, "--batch", &batch.to_string(), "--steps", &steps.to_string()])
-        .output()
-        .with_context(|| format!("{}: cannot be started; give a Python with torch by --python", python.display()))?;
-    if !output.status.success() {
-        let reason = String::from_utf8_lossy(&output.stderr);
-        bail!("{}: {}", script.display(), reason.lines().last().unwrap_or("failed without a word"));
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let figure = |key: &str| -> Option<f64> {
-        let (_, rest) = text.rsplit_once(&format!("\"{key}\":"))?;
-        rest.split([',', '}']).next()?.trim().parse().ok()
-    };
-    match (figure("ms_best"), figure("ms_median")) {
-        (Some(best), Some(median)) => Ok(Time { best, median }),
-        _ => bail!("{}: printed no ms_best and ms_median", script.display()),
-    }
+    Ok(())
 }

@@ -9,7 +9,7 @@ use multigen_training::experiment::DEFAULT_PROFILE;
 use multigen_training::reproduce::{self, Data, Options};
 use multigen_training::{Experiment, Request, device, progress};
 
-use crate::workspace::Places;
+use crate::workspace::{self, Places};
 use crate::{interrupt, report};
 
 #[derive(Args, Debug)]
@@ -70,7 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         seeds: (0..arguments.seeds).collect(),
         interrupt: interrupt::flag()?,
         quiet: false,
-        command: command_line(),
+        command: workspace::command_line(),
     };
     // The cheapest checks first: a folder that cannot be written is found before the first step, not after the last.
     if !arguments.dry_run {
@@ -132,9 +132,4 @@ fn announce(experiments: &[Experiment], data: &[Data], options: &Options) -> Res
         total / 3600.0
     );
     Ok(())
-}
-
-/// The command as the user would type it again.
-fn command_line() -> String {
-    std::iter::once("cargo xtask".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
 }

@@ -20,16 +20,9 @@ pub struct Places {
 }
 
 impl Places {
-    /// The checkout: from the current folder upwards, else the one that this program was built from.
+    /// The checkout.
     pub fn root(&self) -> Result<PathBuf> {
-        let here = std::env::current_dir().context("the current folder cannot be read; change to another one")?;
-        match experiment::find_root(&here) {
-            Ok(root) => Ok(root),
-            Err(error) => {
-                let built_from = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-                Ok(experiment::find_root(&built_from).map_err(|_| error)?)
-            }
-        }
+        root()
     }
 
     /// The experiments.
@@ -55,4 +48,21 @@ impl Places {
             None => MnistSource::Embedded { datasets: self.root()?.join("datasets") },
         })
     }
+}
+
+/// The checkout: from the current folder upwards, else the one that this program was built from.
+pub fn root() -> Result<PathBuf> {
+    let here = std::env::current_dir().context("the current folder cannot be read; change to another one")?;
+    match experiment::find_root(&here) {
+        Ok(root) => Ok(root),
+        Err(error) => {
+            let built_from = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+            Ok(experiment::find_root(&built_from).map_err(|_| error)?)
+        }
+    }
+}
+
+/// The command as the user would type it again.
+pub fn command_line() -> String {
+    std::iter::once("cargo xtask".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! results/index.html
+//! results/bench.md  bench.json                    times of training steps
 //! results/cache/                                  runs and judges, ignored by git
 //! results/<experiment>/config.toml  manifest.json  metrics.csv  metrics.csv.gz  history.csv  evaluations.csv
 //!                      samples/<model>-seed<k>.safetensors
@@ -38,6 +39,16 @@ impl ResultsDir {
     /// The page that shows every experiment.
     pub fn index(&self) -> PathBuf {
         self.root.join("index.html")
+    }
+
+    /// The table of times that a training step takes.
+    pub fn bench(&self) -> PathBuf {
+        self.root.join("bench.md")
+    }
+
+    /// The same figures, and more of them, as JSON.
+    pub fn bench_json(&self) -> PathBuf {
+        self.root.join("bench.json")
     }
 
     /// What may be deleted and made again: runs with their checkpoints, judges.

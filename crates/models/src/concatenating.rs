@@ -11,6 +11,7 @@
 
 use candle_core::{DType, Tensor};
 use multigen_ops::Conv2dConfig;
+use multigen_ops::timing::section;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,8 @@ pub enum FillingRules {
     /// digits-v1: fully connected biases start at 0.1 and learn twice as fast, deconvolution biases stay 0, the first
     /// layer of the digit branch starts Gaussian with σ = 1.
     DigitsV1,
+    /// The 158-pixel generators: as plain, but the last transposed convolution does not decay.
+    LastWithoutDecay,
 }
 
 /// The description of a concatenating generator.
@@ -90,6 +93,34 @@ impl ConcatenatingConfig {
         }
         upsampled_size(network, self.map, &self.upsampling)
     }
+
+    /// Multiplications of one image's forward pass by layer, as [`crate::GeneratorConfig::multiplications`] counts them.
+    pub(crate) fn multiplications(&self) -> Vec<(String, u64)> {
+        let mut counts: Vec<(String, usize)> = self
+            .branches
+            .iter()
+            .map(|b| (format!("branches.{}", b.factor), b.levels * b.fc1 + b.fc1 * b.fc2))
+            .collect();
+        let mut width = self.branches.iter().map(|b| b.fc2).sum();
+        for (&next, i) in self.hidden.iter().zip(3..) {
+            counts.push((format!("fc{i}"), width * next));
+            width = next;
+        }
+        let FeatureMap { mut channels, mut size } = self.map;
+        counts.push(("fc5".to_owned(), width * channels * size * size));
+        for (layer, i) in self.upsampling.iter().zip(1..) {
+            counts.push((format!("deconv{i}"), size * size * channels * layer.channels * layer.kernel * layer.kernel));
+            channels = layer.channels;
+            size = layer.output_size(size).unwrap_or(0);
+            if layer.conv3 {
+                counts.push((format!("conv{i}"), size * size * channels * channels * 9));
+            }
+        }
+        if self.mask_head {
+            counts.push(("mask_head".to_owned(), size * size * channels * 2));
+        }
+        counts.into_iter().map(|(layer, n)| (layer, n as u64)).collect()
+    }
 }
 
 /// The size after `upsampling`, starting from `map`.
@@ -113,6 +144,7 @@ pub(crate) fn upsampled_size(network: &str, map: FeatureMap, upsampling: &[Upsam
 /// Two fully connected layers on a factor's one-hots, computed once per level.
 #[derive(Debug)]
 pub(crate) struct BranchLayers {
+    name: String,
     levels: usize,
     fc1: Linear,
     activation1: Activated,
@@ -137,6 +169,7 @@ impl BranchLayers {
             _ => filling,
         };
         Ok(Self {
+            name: name.clone(),
             levels: branch.levels,
             fc1: Linear::build(params, &format!("{name}.fc1"), (branch.levels, branch.fc1), first, rng)?,
             activation1: activation.build(params, &format!("{name}.prelu1"), branch.fc1, rng)?,
@@ -148,14 +181,16 @@ impl BranchLayers {
     /// The branch's output for every level, `[levels, fc2]`.
     pub(crate) fn forward(&self, device: &candle_core::Device) -> Result<Tensor> {
         let one_hots = Tensor::eye(self.levels, DType::F32, device)?; // [levels, levels]
-        let x = self.activation1.forward(&self.fc1.forward(&one_hots)?)?; // [levels, fc1]
-        self.activation2.forward(&self.fc2.forward(&x)?) // [levels, fc2]
+        section(format_args!("{}", self.name), &one_hots, |one_hots| {
+            let x = self.activation1.forward(&self.fc1.forward(one_hots)?)?; // [levels, fc1]
+            self.activation2.forward(&self.fc2.forward(&x)?) // [levels, fc2]
+        })
     }
 }
 
 fn fc_filling(rules: FillingRules) -> LayerFilling {
     match rules {
-        FillingRules::Plain => LayerFilling::default(),
+        FillingRules::Plain | FillingRules::LastWithoutDecay => LayerFilling::default(),
         FillingRules::DigitsV1 => LayerFilling {
             bias: 0.1,
             bias_multipliers: Multipliers { learning_rate: 2.0, decay: 1.0 },
@@ -164,13 +199,35 @@ fn fc_filling(rules: FillingRules) -> LayerFilling {
     }
 }
 
+fn deconv_filling(rules: FillingRules, is_last: bool) -> LayerFilling {
+    let plain = LayerFilling::default();
+    match rules {
+        FillingRules::DigitsV1 => {
+            LayerFilling { bias_multipliers: Multipliers { learning_rate: 0.0, decay: 0.0 }, ..plain }
+        }
+        FillingRules::LastWithoutDecay if is_last => {
+            let undecayed = Multipliers { learning_rate: 1.0, decay: 0.0 };
+            LayerFilling { weight_multipliers: undecayed, bias_multipliers: undecayed, ..plain }
+        }
+        FillingRules::Plain | FillingRules::LastWithoutDecay => plain,
+    }
+}
+
+/// A transposed convolution, and the convolution that may follow it.
+#[derive(Debug)]
+struct UpsamplingLayers {
+    deconv: ConvTranspose2d,
+    activation: Activated,
+    conv3: Option<(Conv2d, Activated)>,
+}
+
 /// Fully connected layers to a feature map, then transposed convolutions to the image: what every generator ends in.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     fcs: Vec<(Linear, Activated)>,
     to_map: (Linear, Activated),
     map: FeatureMap,
-    deconvs: Vec<(ConvTranspose2d, Activated)>,
+    deconvs: Vec<UpsamplingLayers>,
 }
 
 /// What a decoder is made of.
@@ -202,19 +259,24 @@ impl Decoder {
         );
         let mut channels = config.map.channels;
         let mut deconvs = Vec::new();
-        let filling = match config.filling {
-            FillingRules::Plain => LayerFilling::default(),
-            FillingRules::DigitsV1 => LayerFilling {
-                bias_multipliers: Multipliers { learning_rate: 0.0, decay: 0.0 },
-                ..LayerFilling::default()
-            },
-        };
-        for (i, &layer) in config.upsampling.iter().enumerate() {
-            let name = i + 1;
-            let deconv = ConvTranspose2d::build(params, &format!("deconv{name}"), channels, layer, filling, rng)?;
-            let activation = if name == config.upsampling.len() { config.last } else { config.activation };
-            deconvs.push((deconv, activation.build(params, &format!("prelu_deconv{name}"), layer.channels, rng)?));
+        for (&layer, i) in config.upsampling.iter().zip(1..) {
+            let is_last = i == config.upsampling.len();
+            let filling = deconv_filling(config.filling, is_last);
+            let deconv = ConvTranspose2d::build(params, &format!("deconv{i}"), channels, layer, filling, rng)?;
             channels = layer.channels;
+            let after = |is_last: bool| if is_last { config.last } else { config.activation };
+            let activation =
+                after(is_last && !layer.conv3).build(params, &format!("prelu_deconv{i}"), channels, rng)?;
+            let conv3 = match layer.conv3 {
+                false => None,
+                true => {
+                    let (shape, geometry) = ([channels, channels, 3, 3], Conv2dConfig { stride: 1, padding: 1 });
+                    let name = format!("conv{i}");
+                    let conv = Conv2d::build(params, &name, shape, geometry, LayerFilling::default(), rng)?;
+                    Some((conv, after(is_last).build(params, &format!("prelu_{name}"), channels, rng)?))
+                }
+            };
+            deconvs.push(UpsamplingLayers { deconv, activation, conv3 });
         }
         Ok(Self { fcs, to_map, map: config.map, deconvs })
     }
@@ -223,14 +285,20 @@ impl Decoder {
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let n = x.dim(0)?;
         let mut x = x.clone();
-        for (linear, activation) in &self.fcs {
-            x = activation.forward(&linear.forward(&x)?)?; // [n, width]
+        for ((linear, activation), i) in self.fcs.iter().zip(3..) {
+            x = section(format_args!("fc{i}"), &x, |x| activation.forward(&linear.forward(x)?))?; // [n, width]
         }
         let (to_map, activation) = &self.to_map;
-        let x = to_map.forward(&x)?.reshape((n, self.map.channels, self.map.size, self.map.size))?; // [n, c, h, w]
-        let mut x = activation.forward(&x)?;
-        for (deconv, activation) in &self.deconvs {
-            x = activation.forward(&deconv.forward(&x)?)?; // [n, c, h, w], larger by the stride
+        let mut x = section(format_args!("fc5"), &x, |x| {
+            let x = to_map.forward(x)?.reshape((n, self.map.channels, self.map.size, self.map.size))?; // [n, c, h, w]
+            activation.forward(&x)
+        })?;
+        for (UpsamplingLayers { deconv, activation, conv3 }, i) in self.deconvs.iter().zip(1..) {
+            // [n, c, h, w], larger by the stride
+            x = section(format_args!("deconv{i}"), &x, |x| activation.forward(&deconv.forward(x)?))?;
+            if let Some((conv, activation)) = conv3 {
+                x = section(format_args!("conv{i}"), &x, |x| activation.forward(&conv.forward(x)?))?; // [n, c, h, w]
+            }
         }
         Ok(x)
     }
@@ -274,6 +342,7 @@ impl Concatenating {
                 "mask_head",
                 [2, channels, 1, 1],
                 Conv2dConfig { stride: 1, padding: 0 },
+                LayerFilling::default(),
                 rng,
             )?),
         };
@@ -292,7 +361,11 @@ impl Concatenating {
             .map(|(factor, branch)| Ok(branch.forward(device)?.index_select(&levels.indices(factor, device)?, 0)?)) // [n, fc2]
             .collect::<Result<Vec<_>>>()?;
         let images = self.decoder.forward(&Tensor::cat(&codes, 1)?)?; // [n, c, h, w]
-        let mask_logits = self.mask_head.as_ref().map(|head| head.forward(&images)).transpose()?; // [n, 2, h, w]
+        let mask_logits = self
+            .mask_head
+            .as_ref()
+            .map(|head| section(format_args!("mask_head"), &images, |images| head.forward(images)))
+            .transpose()?; // [n, 2, h, w]
         Ok(Drawn { images, mask_logits })
     }
 }

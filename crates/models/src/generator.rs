@@ -44,6 +44,17 @@ impl GeneratorConfig {
         }
     }
 
+    /// Multiplications of one image's forward pass by layer, under the layers' names in
+    /// [`multigen_ops::timing`]: convolutions counted directly, pixel by pixel and tap by tap, and the first layer of a
+    /// branch as the dense product that PyTorch makes of it. Biases, activations and losses are not counted. None where
+    /// contents are drawn once per batch, so that no image has a count of its own.
+    pub fn multiplications(&self) -> Option<Vec<(String, u64)>> {
+        match self {
+            Self::Concatenating(config) => Some(config.multiplications()),
+            Self::Operator(_) => None,
+        }
+    }
+
     /// Whether the network predicts a segmentation mask.
     pub fn has_mask_head(&self) -> bool {
         matches!(self, Self::Concatenating(config) if config.mask_head)

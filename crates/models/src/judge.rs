@@ -63,6 +63,7 @@ impl Judge {
                 &format!("conv{}", i + 1),
                 [pair[1], pair[0], kernel, kernel],
                 geometry,
+                LayerFilling::default(),
                 rng,
             )?);
             size = size.div_ceil(2);

@@ -76,6 +76,14 @@ pub struct Upsampling {
     pub stride: usize,
     /// Padding.
     pub padding: usize,
+    /// Whether a 3×3 convolution of as many channels follows, activated like every other layer.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub conv3: bool,
+}
+
+/// A description without the convolution is written as it was before there was one, so that its hash stays.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Upsampling {
@@ -134,11 +142,18 @@ impl Conv2d {
         name: &str,
         shape: [usize; 4],
         config: Conv2dConfig,
+        filling: LayerFilling,
         rng: &mut impl Rng,
     ) -> Result<Self> {
-        let weight = params.create(&format!("{name}.weight"), &shape, Filling::Xavier, Multipliers::default(), rng)?;
-        let bias =
-            params.create(&format!("{name}.bias"), &shape[..1], Filling::Constant(0.0), Multipliers::default(), rng)?;
+        let weight =
+            params.create(&format!("{name}.weight"), &shape, filling.weight, filling.weight_multipliers, rng)?;
+        let bias = params.create(
+            &format!("{name}.bias"),
+            &shape[..1],
+            Filling::Constant(filling.bias),
+            filling.bias_multipliers,
+            rng,
+        )?;
         Ok(Self { weight, bias, config })
     }
 

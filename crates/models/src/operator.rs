@@ -18,7 +18,7 @@
 //! No kind is told which transform a level is; the affine kind is told that transforms are affine.
 
 use candle_core::{Device, Tensor};
-use multigen_ops as ops;
+use multigen_ops::{self as ops, timing::section};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -249,33 +249,39 @@ impl Operator {
                 };
                 let (pair_rows, pair_of) =
                     levels.distinct(&content.iter().copied().chain([spatial]).collect::<Vec<_>>());
-                let n_levels = matrices.dim(0)?;
-                let acted = (0..n_levels)
-                    .map(|level| Ok(code.matmul(&matrices.get(level)?)?)) // [u, k]
-                    .collect::<Result<Vec<_>>>()?;
-                let acted = Tensor::cat(&acted, 0)?; // [levels·u, k]
-                let index: Vec<u32> = pair_rows
-                    .iter()
-                    .map(|&row| levels.column(spatial)[row] * n_contents as u32 + content_of[row])
-                    .collect();
-                let z = acted.index_select(&Tensor::new(index, device)?, 0)?; // [pairs, k]
+                let z = section(format_args!("action"), &code, |code| -> Result<Tensor> {
+                    let n_levels = matrices.dim(0)?;
+                    let acted = (0..n_levels)
+                        .map(|level| Ok(code.matmul(&matrices.get(level)?)?)) // [u, k]
+                        .collect::<Result<Vec<_>>>()?;
+                    let acted = Tensor::cat(&acted, 0)?; // [levels·u, k]
+                    let index: Vec<u32> = pair_rows
+                        .iter()
+                        .map(|&row| levels.column(spatial)[row] * n_contents as u32 + content_of[row])
+                        .collect();
+                    Ok(acted.index_select(&Tensor::new(index, device)?, 0)?) // [pairs, k]
+                })?;
                 let drawn = self.decoder.forward(&z)?.reshape((pair_rows.len(), n_pixels))?; // [pairs, p]
                 drawn.index_select(&Tensor::new(pair_of, device)?, 0)? // [n, p]
             }
             Action::Attention(logits) => {
                 let canonical = self.decoder.forward(&code)?.reshape((n_contents, n_pixels))?; // [u, p]
-                let weights = candle_nn::ops::softmax(logits, 2)?; // [levels, p, q]
-                let moved = (0..logits.dim(0)?)
-                    .map(|level| Ok(ops::linear(&canonical, &weights.get(level)?, None)?)) // [u, p]
-                    .collect::<Result<Vec<_>>>()?;
-                self.pick(&Tensor::cat(&moved, 0)?, levels, spatial, &content_of, n_contents)? // [n, p]
+                section(format_args!("action"), &canonical, |canonical| {
+                    let weights = candle_nn::ops::softmax(logits, 2)?; // [levels, p, q]
+                    let moved = (0..logits.dim(0)?)
+                        .map(|level| Ok(ops::linear(canonical, &weights.get(level)?, None)?)) // [u, p]
+                        .collect::<Result<Vec<_>>>()?;
+                    self.pick(&Tensor::cat(&moved, 0)?, levels, spatial, &content_of, n_contents) // [n, p]
+                })?
             }
             Action::Affine { maps, gates } => {
                 let canonical = self.decoder.forward(&code)?.squeeze(1)?; // [u, s, s]
-                let gates = candle_nn::ops::softmax(gates, 1)?; // [levels, bank]
-                let moved = ops::affine_sample(&canonical, maps, &gates, self.size)?; // [levels, u, h, w]
-                let moved = moved.reshape((moved.dim(0)? * n_contents, n_pixels))?; // [levels·u, p]
-                self.pick(&moved, levels, spatial, &content_of, n_contents)? // [n, p]
+                section(format_args!("action"), &canonical, |canonical| {
+                    let gates = candle_nn::ops::softmax(gates, 1)?; // [levels, bank]
+                    let moved = ops::affine_sample(canonical, maps, &gates, self.size)?; // [levels, u, h, w]
+                    let moved = moved.reshape((moved.dim(0)? * n_contents, n_pixels))?; // [levels·u, p]
+                    self.pick(&moved, levels, spatial, &content_of, n_contents) // [n, p]
+                })?
             }
         };
         let colours = self.colours.index_select(&levels.indices(n_content, device)?, 0)?; // [n, 3]

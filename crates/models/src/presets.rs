@@ -1,4 +1,4 @@
-//! The named generators of SPEC §4 for 28×28 digits, and our operator family.
+//! The named generators of SPEC §4 for 28×28 digits and for faces of 71×71 and 158×158 pixels, and our operator family.
 
 use crate::concatenating::{Branch, ConcatenatingConfig, FeatureMap, FillingRules};
 use crate::generator::GeneratorConfig;
@@ -7,7 +7,7 @@ use crate::operator::{ActingFactor, ActionKind, Bank, OperatorConfig};
 use crate::{Activation, Error, Result};
 
 /// Every name that [`generator`] knows.
-pub const GENERATORS: [&str; 8] = [
+pub const GENERATORS: [&str; 13] = [
     "digits-v1",
     "digits-v2",
     "digits-wide",
@@ -16,9 +16,19 @@ pub const GENERATORS: [&str; 8] = [
     "operator-affine-random",
     "operator-attention",
     "operator-latent",
+    "kdef-small",
+    "kdef-large",
+    "mmi-small",
+    "mmi-large",
+    "mmi-figure",
 ];
 
 const DIGIT_FACTORS: [(&str, usize); 4] = [("digit", 10), ("style", 10), ("colour", 3), ("transform", 6)];
+/// Factors and levels of `kdef-3emo` (SPEC §3.2) with the width of both layers of their branches.
+const KDEF_BRANCHES: [(&str, usize, usize); 4] =
+    [("person", 70, 512), ("emotion", 3, 512), ("session", 2, 128), ("transform", 6, 256)];
+/// The same of the set `mmi`.
+const MMI_BRANCHES: [(&str, usize, usize); 3] = [("person", 7, 512), ("emotion", 7, 512), ("transform", 6, 256)];
 
 fn branches(widths: [(usize, usize); 4]) -> Vec<Branch> {
     DIGIT_FACTORS
@@ -28,8 +38,22 @@ fn branches(widths: [(usize, usize); 4]) -> Vec<Branch> {
         .collect()
 }
 
+fn face_branches(factors: &[(&str, usize, usize)]) -> Vec<Branch> {
+    let branch = |&(factor, levels, width): &(&str, usize, usize)| Branch {
+        factor: factor.to_owned(),
+        levels,
+        fc1: width,
+        fc2: width,
+    };
+    factors.iter().map(branch).collect()
+}
+
 fn up(channels: usize, kernel: usize, stride: usize, padding: usize) -> Upsampling {
-    Upsampling { channels, kernel, stride, padding }
+    Upsampling { channels, kernel, stride, padding, conv3: false }
+}
+
+fn up_and_conv3(channels: usize, kernel: usize, stride: usize, padding: usize) -> Upsampling {
+    Upsampling { conv3: true, ..up(channels, kernel, stride, padding) }
 }
 
 const MAP: FeatureMap = FeatureMap { channels: 256, size: 7 };
@@ -82,6 +106,23 @@ pub fn generator(name: &str) -> Result<GeneratorConfig> {
             mask_head: true,
             filling: FillingRules::Plain,
         },
+        "kdef-small" => small_faces(&KDEF_BRANCHES, Activation::Linear),
+        "kdef-large" => large_faces(&KDEF_BRANCHES, Activation::Linear),
+        "mmi-small" => small_faces(&MMI_BRANCHES, Activation::Relu),
+        // A smaller map, and a convolution after every transposed one but the last.
+        "mmi-large" => ConcatenatingConfig {
+            hidden: vec![1024, 1024],
+            map: FeatureMap { channels: 256, size: 8 },
+            upsampling: vec![
+                up_and_conv3(256, 5, 2, 0), // 19×19
+                up_and_conv3(92, 5, 2, 1),  // 39×39
+                up_and_conv3(92, 5, 2, 1),  // 79×79
+                up(3, 4, 2, 1),             // 158×158
+            ],
+            ..large_faces(&MMI_BRANCHES, Activation::Relu)
+        },
+        // The research's description leaves open whether its images are rectified.
+        "mmi-figure" => large_faces(&MMI_BRANCHES, Activation::Linear),
         "operator-affine" => return Ok(operator(ActionKind::Affine { bank: Bank::Turns })),
         "operator-affine-random" => return Ok(operator(ActionKind::Affine { bank: Bank::Random { maps: 16 } })),
         "operator-attention" => return Ok(operator(ActionKind::Attention)),
@@ -89,6 +130,30 @@ pub fn generator(name: &str) -> Result<GeneratorConfig> {
         _ => return Err(Error::UnknownNetwork { name: name.to_owned(), known: GENERATORS.join(", ") }),
     };
     Ok(GeneratorConfig::Concatenating(concatenating))
+}
+
+/// 71×71 pixels.
+fn small_faces(factors: &[(&str, usize, usize)], last: Activation) -> ConcatenatingConfig {
+    ConcatenatingConfig {
+        branches: face_branches(factors),
+        hidden: vec![2048, 2048],
+        map: FeatureMap { channels: 512, size: 8 },
+        upsampling: vec![up(512, 5, 2, 1), up(184, 5, 2, 1), up(3, 5, 2, 1)], // 17×17, 35×35, 71×71
+        activation: Activation::LeakyRelu { slope: 0.1 },
+        last,
+        mask_head: false,
+        filling: FillingRules::Plain,
+    }
+}
+
+/// 158×158 pixels.
+fn large_faces(factors: &[(&str, usize, usize)], last: Activation) -> ConcatenatingConfig {
+    ConcatenatingConfig {
+        // 19×19, 39×39, 79×79, 158×158
+        upsampling: vec![up(512, 5, 2, 0), up(184, 5, 2, 1), up(184, 5, 2, 1), up(3, 4, 2, 1)],
+        filling: FillingRules::LastWithoutDecay,
+        ..small_faces(factors, last)
+    }
 }
 
 fn operator(action: ActionKind) -> GeneratorConfig {
@@ -119,6 +184,19 @@ pub fn describe(name: &str) -> &'static str {
         "digits-v2" => "The research's default generator for digits: two transposed convolutions, PReLU.",
         "digits-wide" => "The research's generator for digits with wider fully connected layers.",
         "digits-figure" => "The research's generator of its paper's figure, with a segmentation mask as second output.",
+        "kdef-small" => {
+            "The research's generator for KDEF faces of 71×71 pixels: three transposed convolutions, leaky ReLU."
+        }
+        "kdef-large" => {
+            "The research's generator for KDEF faces of 158×158 pixels: four transposed convolutions, leaky ReLU."
+        }
+        "mmi-small" => {
+            "The research's generator for MMI faces of 71×71 pixels: three transposed convolutions, leaky ReLU."
+        }
+        "mmi-large" => {
+            "The research's generator for MMI faces of 158×158 pixels: a convolution after every transposed one but the last."
+        }
+        "mmi-figure" => "The research's generator for MMI faces as its paper draws it: kdef-large without sessions.",
         "operator-affine" => {
             "Ours: content drawn once, transforms act as a gated bank of affine maps, colours as vectors."
         }

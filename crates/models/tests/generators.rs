@@ -1,4 +1,5 @@
-//! Every named generator: shapes, parameter counts, a gradient for every parameter; and a small one against PyTorch.
+//! Every named generator of digits: shapes, parameter counts, a gradient for every parameter; and a small one against
+//! PyTorch.
 
 use std::path::Path;
 
@@ -17,9 +18,14 @@ fn digits_levels() -> multigen_models::Result<LevelTable> {
     LevelTable::from_rows(rows)
 }
 
+/// The generators that draw digits.
+fn digit_generators() -> impl Iterator<Item = &'static str> {
+    presets::GENERATORS.into_iter().filter(|name| name.starts_with("digits-") || name.starts_with("operator-"))
+}
+
 #[test]
 fn every_parameter_of_every_generator_gets_a_finite_gradient_that_is_not_zero() -> Outcome {
-    for name in presets::GENERATORS {
+    for name in digit_generators() {
         let config = presets::generator(name)?;
         let generator = Generator::new(name, &config, &Device::Cpu, &mut ChaCha8Rng::seed_from_u64(1))?;
         let drawn = generator.forward(&digits_levels()?)?;
@@ -58,6 +64,57 @@ fn digits_v2_has_the_published_number_of_parameters() -> Outcome {
 }
 
 #[test]
+fn the_arithmetic_of_a_step_is_counted_under_the_names_of_the_sections() -> Outcome {
+    // digits-v2, multiplications of an image: branches 2·(10·512 + 512²) + 3·128 + 128² + 6·256 + 256² = 618,368;
+    // fc3 to fc5 1408·2048 + 2048² + 2048·12544 = 32,768,000; deconv1 49 pixels · 256·256·16 = 51,380,224;
+    // deconv2 196 · 256·3·4 = 602,112. Together 85,368,704; six floating-point operations for each in a step.
+    // digits-v1: branches 666,880; fc3 to fc5 15,466,496; deconv1 51,380,224, deconv2 196 · 256·92·16 = 73,859,072,
+    // deconv3 784 · 92·92·25 = 165,894,400, deconv4 784 · 92·3·25 = 5,409,600.
+    let v1 = 666_880 + 15_466_496 + 51_380_224 + 73_859_072 + 165_894_400 + 5_409_600;
+    for (name, batch, expected, gflop) in [("digits-v2", 128, 85_368_704, 65.6), ("digits-v1", 64, v1, 120.0)] {
+        let counts = presets::generator(name)?.multiplications().ok_or("not counted")?;
+        let total: u64 = counts.iter().map(|(_, n)| n).sum();
+        assert_eq!(total, expected, "{name}");
+        let found = 6.0 * (total * batch) as f64 / 1e9;
+        assert!((found - gflop).abs() < 0.2, "{name}: {found} GFLOP, expected about {gflop}");
+    }
+    for name in digit_generators() {
+        let config = presets::generator(name)?;
+        let generator = Generator::new(name, &config, &Device::Cpu, &mut ChaCha8Rng::seed_from_u64(1))?;
+        let levels = digits_levels()?;
+        let (drawn, times) = multigen_ops::timing::record(|| generator.forward(&levels));
+        drawn?;
+        let sections: Vec<String> = times.into_iter().map(|time| time.name).collect();
+        match config.multiplications() {
+            Some(counts) => {
+                assert_eq!(sections, counts.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), "{name}")
+            }
+            None => assert!(sections.iter().any(|section| section == "action"), "{name}: {sections:?}"),
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_description_is_written_as_ever_so_that_runs_keep_their_names() -> Outcome {
+    let expected = concat!(
+        r#"{"concatenating":{"branches":[{"factor":"digit","levels":10,"fc1":512,"fc2":512},"#,
+        r#"{"factor":"style","levels":10,"fc1":512,"fc2":512},{"factor":"colour","levels":3,"fc1":128,"fc2":128},"#,
+        r#"{"factor":"transform","levels":6,"fc1":256,"fc2":256}],"hidden":[2048,2048],"map":{"channels":256,"size":7},"#,
+        r#""upsampling":[{"channels":256,"kernel":4,"stride":2,"padding":1},{"channels":3,"kernel":2,"stride":2,"padding":0}],"#,
+        r#""activation":"prelu","last":"relu","mask_head":false,"filling":"plain"}}"#
+    );
+    assert_eq!(serde_json::to_string(&presets::generator("digits-v2")?)?, expected);
+    for name in presets::GENERATORS {
+        let config = presets::generator(name)?;
+        let json = serde_json::to_string(&config)?;
+        assert_eq!(json.contains("conv3"), name == "mmi-large", "{name}");
+        assert_eq!(serde_json::from_str::<GeneratorConfig>(&json)?, config, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_seed_names_the_weights() -> Outcome {
     let config = presets::generator("operator-affine")?;
     let weights = |seed| -> Result<Vec<f32>, Box<dyn std::error::Error>> {
@@ -76,7 +133,7 @@ fn a_seed_names_the_weights() -> Outcome {
 #[test]
 fn an_image_does_not_depend_on_what_else_is_drawn() -> Outcome {
     // Contents are drawn once per batch and picked per image; a picked image must be the one drawn alone.
-    for name in presets::GENERATORS {
+    for name in digit_generators() {
         let config = presets::generator(name)?;
         let generator = Generator::new(name, &config, &Device::Cpu, &mut ChaCha8Rng::seed_from_u64(5))?;
         let together = generator.forward(&digits_levels()?)?.images;
@@ -106,7 +163,7 @@ fn levels_that_do_not_exist_and_impossible_networks_are_errors() -> Outcome {
 /// beside the test can hold.
 fn small() -> ConcatenatingConfig {
     let branch = |factor: &str, levels| Branch { factor: factor.to_owned(), levels, fc1: 3, fc2: 2 };
-    let up = |channels, kernel, padding| Upsampling { channels, kernel, stride: 2, padding };
+    let up = |channels, kernel, padding| Upsampling { channels, kernel, stride: 2, padding, conv3: false };
     ConcatenatingConfig {
         branches: vec![branch("digit", 4), branch("colour", 3)],
         hidden: vec![6],

@@ -1,7 +1,7 @@
 //! Times the train step of the generator digits-v2 (SPEC §4), built from this crate's operators alone.
 //!
 //! Usage: cargo run -p multigen-ops --example digits_v2_step -- [batch] [steps] [fast|portable]
-//! Prints one JSON line like benches/pytorch_digits_v2.py, and the mean time of every part of the step.
+//! Prints one JSON line like benches/pytorch_step.py, and the mean time of every part of the step.
 
 use candle_core::{Device, Tensor, Var};
 use multigen_ops as ops;

@@ -4,7 +4,7 @@
 //! w ← w − lr·lr_mult/(1−β1ᵗ) · m / (√(v/(1−β2ᵗ)) + ε). The decay is coupled (SPEC §5, Caffe), as in torch.optim.Adam.
 
 use crate::gradient_buffers::Gradient;
-use crate::{Error, GradientBuffers, Result};
+use crate::{Error, GradientBuffers, Result, timing};
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Tensor, Var};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -128,31 +128,7 @@ impl Adam {
                 step_size: lr * lr_mult / correction1,
                 root_correction2: correction2.sqrt(),
             };
-            match &mut slot.moments {
-                Moments::Memory { m, v } => match gradient {
-                    Gradient::Buffer(values) => coefficients.update_in_place(var, values, m, v)?,
-                    Gradient::Tensor(tensor) => {
-                        let flat = tensor.flatten_all()?.contiguous()?;
-                        let (storage, layout) = flat.storage_and_layout();
-                        let candle_core::Storage::Cpu(storage) = &*storage else {
-                            return Err(device_mismatch(name));
-                        };
-                        let values = storage.as_slice::<f32>()?;
-                        let start = layout.start_offset();
-                        let Some(values) = values.get(start..start + m.len()) else {
-                            return Err(device_mismatch(name));
-                        };
-                        coefficients.update_in_place(var, values, m, v)?;
-                    }
-                },
-                Moments::Tensors { m, v } => {
-                    let gradient = match gradient {
-                        Gradient::Tensor(tensor) => tensor,
-                        Gradient::Buffer(_) => return Err(device_mismatch(name)),
-                    };
-                    coefficients.update_tensors(var, gradient, m, v)?;
-                }
-            }
+            timing::update(name, || coefficients.update(name, var, gradient, &mut slot.moments))?;
         }
         Ok(())
     }
@@ -248,6 +224,25 @@ struct Coefficients {
 }
 
 impl Coefficients {
+    fn update(&self, name: &str, var: &Var, gradient: Gradient<'_>, moments: &mut Moments) -> Result<()> {
+        match (moments, gradient) {
+            (Moments::Memory { m, v }, Gradient::Buffer(values)) => self.update_in_place(var, values, m, v),
+            (Moments::Memory { m, v }, Gradient::Tensor(tensor)) => {
+                let flat = tensor.flatten_all()?.contiguous()?;
+                let (storage, layout) = flat.storage_and_layout();
+                let candle_core::Storage::Cpu(storage) = &*storage else {
+                    return Err(device_mismatch(name));
+                };
+                let values = storage.as_slice::<f32>()?;
+                let start = layout.start_offset();
+                let values = values.get(start..start + m.len()).ok_or_else(|| device_mismatch(name))?;
+                self.update_in_place(var, values, m, v)
+            }
+            (Moments::Tensors { m, v }, Gradient::Tensor(tensor)) => self.update_tensors(var, tensor, m, v),
+            (Moments::Tensors { .. }, Gradient::Buffer(_)) => Err(device_mismatch(name)),
+        }
+    }
+
     fn update_in_place(&self, var: &Var, g: &[f32], m: &mut [f32], v: &mut [f32]) -> Result<()> {
         let update = Update { coefficients: *self, gradient: g, moments: std::cell::RefCell::new((m, v)) };
         Ok(var.as_tensor().inplace_op1(&update)?)

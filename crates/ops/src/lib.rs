@@ -13,6 +13,7 @@
 //! | regularisation | [`dropout`](mod@dropout) |
 //! | losses | [`squared_error`](mod@squared_error), [`softmax_cross_entropy`](mod@softmax_cross_entropy) |
 //! | training | [`gradient_buffers`], [`adam`], [`recycling_allocator`] |
+//! | measuring | [`timing`], [`roof`] |
 
 pub mod adam;
 pub mod affine_sample;
@@ -29,9 +30,11 @@ mod matrix_product;
 pub mod max_pool2d;
 pub mod prelu;
 pub mod recycling_allocator;
+pub mod roof;
 mod scratch;
 pub mod softmax_cross_entropy;
 pub mod squared_error;
+pub mod timing;
 mod toom_cook;
 mod transpose;
 mod weighted;

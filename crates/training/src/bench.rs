@@ -1,81 +1,166 @@
-//! Training steps of a generator, timed: data gathering left out, everything else as in a run.
+//! Training steps, timed: alone, or in pairs with PyTorch or stock candle.
+//!
+//! Every measurement is made by a fresh process: a network's memory is then its own, and neither side of a comparison
+//! finds what the other one, or an earlier network, left behind. The two sides of a pair run one after the other, each
+//! pair in the opposite order of the one before, so that a machine that slows down slows down both.
+//!
+//! | what | where |
+//! |---|---|
+//! | a step of ours or of stock candle, in this process | [`step`] |
+//! | what is trained | [`workload`] |
+//! | the processes of both sides | `process` |
+//! | the figures, as text, JSON and a table | [`record`] |
 
-use std::time::Instant;
+mod process;
+pub mod record;
+pub mod step;
+pub mod workload;
 
-use candle_core::{Device, Tensor};
-use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
-use multigen_data::randomness::keyed_rng;
-use multigen_models::{Generator, LevelTable, presets};
-use multigen_ops::{Adam, AdamConfig, AdamParam, GradientBuffers, squared_error, with_portable_path};
-use rand::RngExt;
+use std::path::PathBuf;
+use std::process::Command;
 
-use crate::Result;
+use multigen_measure::{Machine, ResultsDir, rfc3339_utc};
 
-/// Steps before the first one that counts.
-const WARM_UP: usize = 2;
+use crate::provenance::{self, locked_version};
+use crate::{Error, Result};
+use process::PyTorch;
+use record::{Record, Rivalry, Surroundings};
+use step::{Arithmetic, Measurement, Request, median};
 
-/// What does the arithmetic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arithmetic {
-    /// This project's operators, buffers and Adam.
-    Ours,
-    /// candle's own operators, backward pass and AdamW, nothing of ours.
-    StockCandle,
+/// Stock candle is timed over few steps: it takes several times as long.
+const MOST_CANDLE_STEPS: usize = 3;
+
+/// What ours is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rival {
+    /// PyTorch with `Adam(fused=True)`.
+    PyTorch {
+        /// A Python that has torch.
+        python: PathBuf,
+        /// Whether it is also timed with an allocator that keeps its memory in huge pages.
+        tuned: bool,
+    },
+    /// candle's own operators and AdamW.
+    Candle,
 }
 
-/// Milliseconds of each of `n_steps` training steps of a named generator on random levels and images.
+/// What is to be measured.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Networks, each with its images per step.
+    pub nets: Vec<(String, usize)>,
+    /// Steps that count in each measurement.
+    pub n_steps: usize,
+    /// Pairs of measurements.
+    pub n_pairs: usize,
+    /// What ours is compared with, if with anything.
+    pub rival: Option<Rival>,
+    /// The checkout.
+    pub root: PathBuf,
+    /// The command as the user would type it again.
+    pub command: String,
+    /// Where the figures go as JSON as well.
+    pub json: Option<PathBuf>,
+    /// Where the table of all networks is kept.
+    pub results: ResultsDir,
+}
+
+/// Measures, prints through `say`, and writes after every network what there is so far.
+///
+/// `own` makes the command that starts a process which measures the request and prints the [`Measurement`] as JSON.
 ///
 /// # Errors
-/// When the generator is unknown or a step fails.
-pub fn step_milliseconds(net: &str, batch: usize, n_steps: usize, arithmetic: Arithmetic) -> Result<Vec<f64>> {
-    let device = Device::Cpu;
-    let config = presets::generator(net)?;
-    let size = config.image_size(net)?;
-    let mut rng = keyed_rng(0, "bench", 0);
-    let generator = Generator::new(net, &config, &device, &mut rng)?;
-    let columns =
-        config.factors().iter().map(|(_, n)| (0..batch).map(|_| rng.random_range(0..*n as u32)).collect()).collect();
-    let levels = LevelTable::from_columns(columns)?;
-    let pixels: Vec<f32> = (0..batch * 3 * size * size).map(|_| rng.random()).collect();
-    let images = Tensor::from_vec(pixels, (batch, 3, size, size), &device)?;
-    let mut milliseconds = Vec::with_capacity(n_steps);
-    let mut timed = |step: usize, run: &mut dyn FnMut() -> Result<()>| -> Result<()> {
-        let started = Instant::now();
-        run()?;
-        if step >= WARM_UP {
-            milliseconds.push(started.elapsed().as_secs_f64() * 1e3);
-        }
-        Ok(())
+/// When a network is unknown, a process fails, or a file cannot be written.
+pub fn run(plan: &Plan, own: &dyn Fn(&Request) -> Command, say: &dyn Fn(&str)) -> Result<Vec<Record>> {
+    for (net, _) in &plan.nets {
+        workload::default_batch(net)?;
+    }
+    plan.results.check_writable()?;
+    let pytorch = match &plan.rival {
+        Some(Rival::PyTorch { python, .. }) => Some(PyTorch::find(python, &plan.root)?),
+        _ => None,
     };
-    match arithmetic {
-        Arithmetic::Ours => {
-            let params = generator.params().iter().map(|(name, param)| AdamParam {
-                name: name.to_owned(),
-                var: param.var.clone(),
-                lr_mult: 1.0,
-                decay_mult: 1.0,
-            });
-            let mut adam = Adam::new(params.collect(), AdamConfig { beta1: 0.9, beta2: 0.99, eps: 1e-8 })?;
-            let mut gradients = GradientBuffers::new(&generator.params().vars());
-            for step in 0..WARM_UP + n_steps {
-                timed(step, &mut || {
-                    gradients.backward(&squared_error(&generator.forward(&levels)?.images, &images)?)?;
-                    Ok(adam.step(&gradients, 2e-4, 0.01)?)
-                })?;
-            }
-        }
-        Arithmetic::StockCandle => {
-            let vars = generator.params().vars().into_values().collect();
-            let mut adam = AdamW::new(vars, ParamsAdamW { lr: 2e-4, weight_decay: 0.01, ..ParamsAdamW::default() })?;
-            for step in 0..WARM_UP + n_steps {
-                timed(step, &mut || {
-                    with_portable_path(|| {
-                        let loss = squared_error(&generator.forward(&levels)?.images, &images)?;
-                        Ok(adam.backward_step(&loss)?)
-                    })
-                })?;
-            }
+    let surroundings = Surroundings {
+        command: plan.command.clone(),
+        commit: provenance::commit(&plan.root),
+        date: rfc3339_utc(std::time::SystemTime::now()),
+        cpu: Machine::detect().cpu,
+        candle_version: locked_version(&plan.root, "candle-core"),
+        gemm_version: locked_version(&plan.root, "gemm"),
+        torch_version: pytorch.as_ref().map(|pytorch| pytorch.version.clone()),
+    };
+    let mut records: Vec<Record> = Vec::new();
+    for (net, batch) in &plan.nets {
+        let record = measured(plan, (net, *batch), pytorch.as_ref(), &surroundings, own, say)?;
+        say(&record.text());
+        record::keep(&plan.results, &record)?;
+        records.push(record);
+        if let Some(path) = &plan.json {
+            record::write_json(path, &records)?;
         }
     }
-    Ok(milliseconds)
+    Ok(records)
+}
+
+/// Everything about one network.
+fn measured(
+    plan: &Plan,
+    (net, batch): (&str, usize),
+    pytorch: Option<&PyTorch>,
+    surroundings: &Surroundings,
+    own: &dyn Fn(&Request) -> Command,
+    say: &dyn Fn(&str),
+) -> Result<Record> {
+    let ours = |arithmetic: Arithmetic, n_steps: usize, details: bool| -> Result<Measurement> {
+        let request = Request { net: net.to_owned(), batch, n_steps, arithmetic, details };
+        process::measurement(own(&request))
+    };
+    let details = ours(Arithmetic::Ours, plan.n_steps, true)?;
+    let mut record = Record::new(net, batch, details, workload::layer_gflop(net, batch)?, surroundings.clone());
+    let mut rivals: Vec<(&str, &dyn Fn() -> Result<Measurement>)> = Vec::new();
+    let stock = || match pytorch {
+        Some(pytorch) => pytorch.measurement(net, batch, plan.n_steps, record.threads, false),
+        None => Err(Error::config("--compare", "no PyTorch was found")),
+    };
+    let tuned = || match pytorch {
+        Some(pytorch) => pytorch.measurement(net, batch, plan.n_steps, record.threads, true),
+        None => Err(Error::config("--compare", "no PyTorch was found")),
+    };
+    let candle = || ours(Arithmetic::StockCandle, plan.n_steps.min(MOST_CANDLE_STEPS), false);
+    match &plan.rival {
+        Some(Rival::PyTorch { tuned: with_tuned, .. }) => {
+            rivals.push(("PyTorch", &stock));
+            if *with_tuned {
+                rivals.push(("PyTorch with a tuned allocator", &tuned));
+            }
+        }
+        Some(Rival::Candle) => rivals.push(("stock candle", &candle)),
+        None => return Ok(record),
+    }
+    let mut rivalries = vec![Rivalry::default(); rivals.len()];
+    let mut mine = Vec::new();
+    for pair in 0..plan.n_pairs {
+        let first = if pair % 2 == 0 { Some(ours(Arithmetic::Ours, plan.n_steps, false)?) } else { None };
+        let theirs = rivals.iter().map(|(_, measure)| measure()).collect::<Result<Vec<_>>>()?;
+        let our = match first {
+            Some(measurement) => measurement,
+            None => ours(Arithmetic::Ours, plan.n_steps, false)?,
+        };
+        let mut line = format!("{net}, batch {batch}, pair {}: ours {:.1} ms", pair + 1, median(our.step_ms.clone()));
+        for (((name, _), theirs), rivalry) in rivals.iter().zip(theirs).zip(&mut rivalries) {
+            rivalry.add(&our, &theirs);
+            let ratio = rivalry.ratios.last().copied().unwrap_or(f64::NAN);
+            line.push_str(&format!(", {name} {:.1} ms, ratio {ratio:.3}", median(theirs.step_ms)));
+        }
+        say(&line);
+        mine.push(our);
+    }
+    drop(rivals);
+    record.set_pairs(&mine);
+    let mut rivalries = rivalries.into_iter();
+    match &plan.rival {
+        Some(Rival::Candle) => record.candle = rivalries.next(),
+        _ => (record.pytorch, record.pytorch_tuned) = (rivalries.next(), rivalries.next()),
+    }
+    Ok(record)
 }

@@ -37,7 +37,7 @@ fn data() -> &'static (ImageSet, Split, DataConfig) {
 /// and both heads.
 fn small_network() -> GeneratorConfig {
     let branch = |(factor, levels): (&str, usize)| Branch { factor: factor.to_owned(), levels, fc1: 8, fc2: 8 };
-    let up = |channels, kernel, padding| Upsampling { channels, kernel, stride: 2, padding };
+    let up = |channels, kernel, padding| Upsampling { channels, kernel, stride: 2, padding, conv3: false };
     GeneratorConfig::Concatenating(ConcatenatingConfig {
         branches: [("digit", 10), ("style", 10), ("colour", 3), ("transform", 6)].map(branch).to_vec(),
         hidden: vec![16],
