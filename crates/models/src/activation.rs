@@ -57,13 +57,13 @@ impl Activation {
 }
 
 impl Activated {
-    /// Applies the activation; channels are axis 1.
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(match self {
-            Activated::Linear => x.clone(),
-            Activated::Relu => ops::leaky_relu(x, 0.0)?,
-            Activated::LeakyRelu(slope) => ops::leaky_relu(x, *slope)?,
-            Activated::Prelu(slope) => ops::prelu(x, slope)?,
-        })
+    /// As the operators take it, to apply it at their end; channels are axis 1.
+    pub(crate) fn at_the_end(&self) -> ops::Activation<'_> {
+        match self {
+            Activated::Linear => ops::Activation::Identity,
+            Activated::Relu => ops::Activation::LeakyRelu(0.0),
+            Activated::LeakyRelu(slope) => ops::Activation::LeakyRelu(*slope),
+            Activated::Prelu(slope) => ops::Activation::Prelu(slope),
+        }
     }
 }

@@ -11,7 +11,7 @@
 
 use candle_core::{DType, Tensor};
 use multigen_ops::Conv2dConfig;
-use multigen_ops::timing::section;
+use multigen_ops::timing::{section, section_of};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -180,10 +180,14 @@ impl BranchLayers {
 
     /// The branch's output for every level, `[levels, fc2]`.
     pub(crate) fn forward(&self, device: &candle_core::Device) -> Result<Tensor> {
-        let one_hots = Tensor::eye(self.levels, DType::F32, device)?; // [levels, levels]
-        section(format_args!("{}", self.name), &one_hots, |one_hots| {
-            let x = self.activation1.forward(&self.fc1.forward(one_hots)?)?; // [levels, fc1]
-            self.activation2.forward(&self.fc2.forward(&x)?) // [levels, fc2]
+        self.forward_mixed(&Tensor::eye(self.levels, DType::F32, device)?)
+    }
+
+    /// The branch's output for rows of weights of its levels: `[n, levels]` → `[n, fc2]`.
+    pub(crate) fn forward_mixed(&self, codes: &Tensor) -> Result<Tensor> {
+        section(format_args!("{}", self.name), codes, |codes| {
+            let x = self.fc1.forward(codes, &self.activation1)?; // [n, fc1]
+            self.fc2.forward(&x, &self.activation2) // [n, fc2]
         })
     }
 }
@@ -283,21 +287,36 @@ impl Decoder {
 
     /// `[n, n_in]` → `[n, channels, size, size]`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let n = x.dim(0)?;
-        let mut x = x.clone();
-        for ((linear, activation), i) in self.fcs.iter().zip(3..) {
-            x = section(format_args!("fc{i}"), &x, |x| activation.forward(&linear.forward(x)?))?; // [n, width]
+        self.forward_from(0, x.clone())
+    }
+
+    /// The same of rows that are picked from the tables `[levels, width]` of all factors and put side by side.
+    fn forward_gathered(&self, tables: &[Tensor], levels: &LevelTable) -> Result<Tensor> {
+        let indices: Vec<&[u32]> = (0..tables.len()).map(|factor| levels.column(factor)).collect();
+        let Some((linear, activation)) = self.fcs.first() else {
+            let pick =
+                |(table, index): (&Tensor, &&[u32])| table.index_select(&Tensor::new(*index, table.device())?, 0);
+            let picked = tables.iter().zip(&indices).map(pick).collect::<candle_core::Result<Vec<_>>>()?;
+            return self.forward_from(0, Tensor::cat(&picked, 1)?);
+        };
+        let x =
+            section_of(format_args!("fc3"), tables, |tables| linear.forward_gathered(tables, &indices, activation))?;
+        self.forward_from(1, x)
+    }
+
+    /// All but the first fully connected layers.
+    fn forward_from(&self, first: usize, mut x: Tensor) -> Result<Tensor> {
+        for ((linear, activation), i) in self.fcs.iter().zip(3..).skip(first) {
+            x = section(format_args!("fc{i}"), &x, |x| linear.forward(x, activation))?; // [n, width]
         }
         let (to_map, activation) = &self.to_map;
-        let mut x = section(format_args!("fc5"), &x, |x| {
-            let x = to_map.forward(x)?.reshape((n, self.map.channels, self.map.size, self.map.size))?; // [n, c, h, w]
-            activation.forward(&x)
-        })?;
+        let map = [self.map.channels, self.map.size, self.map.size];
+        let mut x = section(format_args!("fc5"), &x, |x| to_map.forward_as(x, &map, activation))?; // [n, c, h, w]
         for (UpsamplingLayers { deconv, activation, conv3 }, i) in self.deconvs.iter().zip(1..) {
             // [n, c, h, w], larger by the stride
-            x = section(format_args!("deconv{i}"), &x, |x| activation.forward(&deconv.forward(x)?))?;
+            x = section(format_args!("deconv{i}"), &x, |x| deconv.forward(x, activation))?;
             if let Some((conv, activation)) = conv3 {
-                x = section(format_args!("conv{i}"), &x, |x| activation.forward(&conv.forward(x)?))?; // [n, c, h, w]
+                x = section(format_args!("conv{i}"), &x, |x| conv.forward(x, activation))?; // [n, c, h, w]
             }
         }
         Ok(x)
@@ -354,17 +373,24 @@ impl Concatenating {
     /// # Shapes
     /// `[n]` levels per factor → images `[n, channels, size, size]`, mask logits `[n, 2, size, size]` with a mask head.
     pub(crate) fn forward(&self, levels: &LevelTable, device: &candle_core::Device) -> Result<Drawn> {
-        let codes = self
-            .branches
-            .iter()
-            .enumerate()
-            .map(|(factor, branch)| Ok(branch.forward(device)?.index_select(&levels.indices(factor, device)?, 0)?)) // [n, fc2]
-            .collect::<Result<Vec<_>>>()?;
-        let images = self.decoder.forward(&Tensor::cat(&codes, 1)?)?; // [n, c, h, w]
+        let tables = self.branches.iter().map(|branch| branch.forward(device)).collect::<Result<Vec<_>>>()?;
+        self.drawn(self.decoder.forward_gathered(&tables, levels)?)
+    }
+
+    /// Draws mixtures of levels.
+    ///
+    /// # Shapes
+    /// `[n, levels]` per factor → as [`Self::forward`].
+    pub(crate) fn forward_mixed(&self, codes: &[Tensor]) -> Result<Drawn> {
+        let codes = self.branches.iter().zip(codes).map(|(branch, codes)| branch.forward_mixed(codes));
+        self.drawn(self.decoder.forward(&Tensor::cat(&codes.collect::<Result<Vec<_>>>()?, 1)?)?)
+    }
+
+    fn drawn(&self, images: Tensor) -> Result<Drawn> {
         let mask_logits = self
             .mask_head
             .as_ref()
-            .map(|head| section(format_args!("mask_head"), &images, |images| head.forward(images)))
+            .map(|head| section(format_args!("mask_head"), &images, |images| head.forward(images, &Activated::Linear)))
             .transpose()?; // [n, 2, h, w]
         Ok(Drawn { images, mask_logits })
     }

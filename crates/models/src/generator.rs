@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::concatenating::{Concatenating, ConcatenatingConfig};
 use crate::operator::{Operator, OperatorConfig};
-use crate::{LevelTable, Params, Result};
+use crate::{Error, LevelTable, Params, Result};
 
 /// The description of a generator. [`crate::presets`] holds the named ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -135,6 +135,29 @@ impl Generator {
         match &self.layers {
             Layers::Concatenating(net) => net.forward(levels, self.params.device()),
             Layers::Operator(net) => net.forward(levels, self.params.device()),
+        }
+    }
+
+    /// Draws mixtures: rows of weights of each factor's levels instead of a level, one half and one half for example. A
+    /// row with one 1 draws what [`Self::forward`] draws of that level.
+    ///
+    /// # Shapes
+    /// `codes` `[n, levels]` per factor, in the network's order → as [`Self::forward`].
+    ///
+    /// # Errors
+    /// When the codes are not one table per factor, of as many columns as it has levels and of equally many rows.
+    pub fn forward_mixed(&self, codes: &[Tensor]) -> Result<Drawn> {
+        let n = codes.first().and_then(|code| code.dims().first().copied()).unwrap_or(0);
+        let fits = |((_, levels), code): (&(String, usize), &Tensor)| n > 0 && code.dims() == [n, *levels];
+        if codes.len() != self.factors.len() || !self.factors.iter().zip(codes).all(fits) {
+            let found: Vec<&[usize]> = codes.iter().map(Tensor::dims).collect();
+            let expected: Vec<String> = self.factors.iter().map(|(name, n)| format!("{name} [n, {n}]")).collect();
+            let problem = format!("mixed codes {found:?}, expected {}", expected.join(", "));
+            return Err(Error::Description { network: self.name.clone(), problem });
+        }
+        match &self.layers {
+            Layers::Concatenating(net) => net.forward_mixed(codes),
+            Layers::Operator(net) => net.forward_mixed(codes),
         }
     }
 

@@ -102,10 +102,10 @@ impl Judge {
     pub fn forward(&self, images: &Tensor) -> Result<Vec<(String, Tensor)>> {
         let mut x = images.clone();
         for conv in &self.convs {
-            x = Activated::Relu.forward(&conv.forward(&x)?)?; // [n, c, h/2, w/2]
+            x = conv.forward(&x, &Activated::Relu)?; // [n, c, h/2, w/2]
         }
-        let x = Activated::Relu.forward(&self.fc.forward(&x.flatten_from(1)?)?)?; // [n, WIDTH]
-        self.heads.iter().map(|(factor, head)| Ok((factor.clone(), head.forward(&x)?))).collect()
+        let x = self.fc.forward(&x.flatten_from(1)?, &Activated::Relu)?; // [n, WIDTH]
+        self.heads.iter().map(|(factor, head)| Ok((factor.clone(), head.forward(&x, &Activated::Linear)?))).collect()
     }
 
     /// Replaces the parameters by those of a safetensors file.

@@ -5,6 +5,7 @@ use multigen_ops::{self as ops, Conv2dConfig, ConvTranspose2dConfig};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::activation::Activated;
 use crate::{Filling, Multipliers, Params, Result};
 
 /// How the two parameters of a layer start and learn.
@@ -59,8 +60,24 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(ops::linear(x, &self.weight, Some(&self.bias))?)
+    /// `[n, in]` → `[n, out]`.
+    pub(crate) fn forward(&self, x: &Tensor, activation: &Activated) -> Result<Tensor> {
+        self.forward_as(x, &[self.bias.elem_count()], activation)
+    }
+
+    /// The same of rows that are picked from tables `[levels, in]` and put side by side.
+    pub(crate) fn forward_gathered(
+        &self,
+        tables: &[Tensor],
+        indices: &[&[u32]],
+        activation: &Activated,
+    ) -> Result<Tensor> {
+        Ok(ops::gathered_linear(tables, indices, &self.weight, Some(&self.bias), activation.at_the_end())?)
+    }
+
+    /// `[n, in]` → `[n, …]` of the given shape, whose first axis are the activation's channels.
+    pub(crate) fn forward_as(&self, x: &Tensor, shape: &[usize], activation: &Activated) -> Result<Tensor> {
+        Ok(ops::linear_activated(x, &self.weight, Some(&self.bias), shape, activation.at_the_end())?)
     }
 }
 
@@ -123,8 +140,9 @@ impl ConvTranspose2d {
         Ok(Self { weight, bias, config: ConvTranspose2dConfig { stride: layer.stride, padding: layer.padding } })
     }
 
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(ops::conv_transpose2d(x, &self.weight, Some(&self.bias), self.config)?)
+    pub(crate) fn forward(&self, x: &Tensor, activation: &Activated) -> Result<Tensor> {
+        let activation = activation.at_the_end();
+        Ok(ops::conv_transpose2d_activated(x, &self.weight, Some(&self.bias), self.config, activation)?)
     }
 }
 
@@ -157,7 +175,7 @@ impl Conv2d {
         Ok(Self { weight, bias, config })
     }
 
-    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(ops::conv2d(x, &self.weight, Some(&self.bias), self.config)?)
+    pub(crate) fn forward(&self, x: &Tensor, activation: &Activated) -> Result<Tensor> {
+        Ok(ops::conv2d_activated(x, &self.weight, Some(&self.bias), self.config, activation.at_the_end())?)
     }
 }

@@ -22,6 +22,7 @@ use multigen_ops::{self as ops, timing::section};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::activation::Activated;
 use crate::concatenating::{Branch, BranchLayers, Decoder, DecoderConfig, FeatureMap, FillingRules, upsampled_size};
 use crate::layers::Upsampling;
 use crate::{Activation, Drawn, Error, Filling, LevelTable, Multipliers, Params, Result};
@@ -223,7 +224,6 @@ impl Operator {
     /// # Shapes
     /// `[n]` levels per factor → images `[n, 3, size, size]`.
     pub(crate) fn forward(&self, levels: &LevelTable, device: &Device) -> Result<Drawn> {
-        let n = levels.len();
         let n_content = self.branches.len();
         let content: Vec<usize> = (0..n_content).collect();
         let spatial = n_content + 1;
@@ -244,7 +244,7 @@ impl Operator {
         let moved = match &self.action {
             Action::Latent(matrices) => {
                 let code = match &self.to_code {
-                    Some(to_code) => to_code.forward(&code)?, // [u, k]
+                    Some(to_code) => to_code.forward(&code, &Activated::Linear)?, // [u, k]
                     None => code,
                 };
                 let (pair_rows, pair_of) =
@@ -285,8 +285,54 @@ impl Operator {
             }
         };
         let colours = self.colours.index_select(&levels.indices(n_content, device)?, 0)?; // [n, 3]
-        let images = moved.unsqueeze(1)?.broadcast_mul(&colours.unsqueeze(2)?)?; // [n, 3, p]
-        Ok(Drawn { images: images.reshape((n, N_COLOUR_CHANNELS, self.size, self.size))?, mask_logits: None })
+        self.coloured(&moved, &colours)
+    }
+
+    /// Draws mixtures of levels: contents from mixed codes, and of what the levels of a factor do the weighted sum.
+    ///
+    /// # Shapes
+    /// `[n, levels]` per factor → images `[n, 3, size, size]`.
+    pub(crate) fn forward_mixed(&self, codes: &[Tensor]) -> Result<Drawn> {
+        let n_content = self.branches.len();
+        let (colour, spatial) = (&codes[n_content], &codes[n_content + 1]);
+        let contents = self.branches.iter().zip(codes).map(|(branch, codes)| branch.forward_mixed(codes));
+        let code = Tensor::cat(&contents.collect::<Result<Vec<_>>>()?, 1)?; // [n, Σ fc2]
+        let (n, n_pixels) = (code.dim(0)?, self.size * self.size);
+        let mixed = |of_level: &[Tensor]| -> Result<Tensor> {
+            let weights = spatial.t()?.unsqueeze(2)?; // [levels, n, 1]
+            Ok(Tensor::stack(of_level, 0)?.broadcast_mul(&weights)?.sum(0)?) // [n, …]
+        };
+        let moved = match &self.action {
+            Action::Latent(matrices) => {
+                let code = match &self.to_code {
+                    Some(to_code) => to_code.forward(&code, &Activated::Linear)?, // [n, k]
+                    None => code,
+                };
+                let acted = (0..matrices.dim(0)?).map(|level| Ok(code.matmul(&matrices.get(level)?)?));
+                self.decoder.forward(&mixed(&acted.collect::<Result<Vec<_>>>()?)?)?.reshape((n, n_pixels))?
+            }
+            Action::Attention(logits) => {
+                let canonical = self.decoder.forward(&code)?.reshape((n, n_pixels))?; // [n, p]
+                let weights = candle_nn::ops::softmax(logits, 2)?; // [levels, p, q]
+                let moved = (0..logits.dim(0)?).map(|level| Ok(ops::linear(&canonical, &weights.get(level)?, None)?));
+                mixed(&moved.collect::<Result<Vec<_>>>()?)?
+            }
+            Action::Affine { maps, gates } => {
+                let canonical = self.decoder.forward(&code)?.squeeze(1)?; // [n, s, s]
+                let gates = candle_nn::ops::softmax(gates, 1)?; // [levels, bank]
+                let moved = ops::affine_sample(&canonical, maps, &gates, self.size)?; // [levels, n, h, w]
+                let moved = (0..moved.dim(0)?).map(|level| Ok(moved.get(level)?.reshape((n, n_pixels))?));
+                mixed(&moved.collect::<Result<Vec<_>>>()?)?
+            }
+        };
+        self.coloured(&moved, &colour.matmul(&self.colours)?)
+    }
+
+    /// Images `[n, 3, size, size]` of grey ones `[n, p]` and colours `[n, 3]`.
+    fn coloured(&self, grey: &Tensor, colours: &Tensor) -> Result<Drawn> {
+        let images = grey.unsqueeze(1)?.broadcast_mul(&colours.unsqueeze(2)?)?; // [n, 3, p]
+        let images = images.reshape((grey.dim(0)?, N_COLOUR_CHANNELS, self.size, self.size))?;
+        Ok(Drawn { images, mask_logits: None })
     }
 
     /// Row (level, content) of `[levels·u, p]` for each image, `[n, p]`.

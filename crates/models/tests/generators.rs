@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use multigen_models::concatenating::{Branch, ConcatenatingConfig, FeatureMap, FillingRules};
 use multigen_models::layers::Upsampling;
 use multigen_models::{Activation, Generator, GeneratorConfig, LevelTable, presets};
@@ -142,6 +142,70 @@ fn an_image_does_not_depend_on_what_else_is_drawn() -> Outcome {
         let difference = (together.get(2)? - alone.get(0)?)?.abs()?.max_all()?.to_scalar::<f32>()?;
         assert!(difference < 1e-5, "{name}: {difference}");
     }
+    Ok(())
+}
+
+/// `[n, levels]` per factor of the network with one 1 per row.
+fn one_hot_codes(config: &GeneratorConfig, levels: &LevelTable) -> multigen_models::Result<Vec<Tensor>> {
+    let factors = config.factors();
+    let code = |(factor, (_, n)): (usize, &(String, usize))| {
+        let index = Tensor::new(levels.column(factor), &Device::Cpu)?;
+        Ok(Tensor::eye(*n, DType::F32, &Device::Cpu)?.index_select(&index, 0)?)
+    };
+    factors.iter().enumerate().map(code).collect()
+}
+
+#[test]
+fn a_mixture_of_one_level_is_that_level_and_its_gradients_are_the_same() -> Outcome {
+    for name in digit_generators() {
+        let config = presets::generator(name)?;
+        let generator = Generator::new(name, &config, &Device::Cpu, &mut ChaCha8Rng::seed_from_u64(7))?;
+        let levels = digits_levels()?;
+        let picked = generator.forward(&levels)?.images;
+        let mixed = generator.forward_mixed(&one_hot_codes(&config, &levels)?)?.images;
+        let [a, b] = [&picked, &mixed].map(|images| images.flatten_all().and_then(|images| images.to_vec1::<f32>()));
+        let (a, b) = (a?, b?);
+        let scale = a.iter().fold(1e-3f32, |scale, value| scale.max(value.abs()));
+        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 1e-5 * scale), "{name}");
+        let [picked, mixed] = [picked, mixed].map(|images| images.sqr()?.sum_all()?.backward());
+        let (picked, mixed) = (picked?, mixed?);
+        for (parameter, var) in generator.params().vars() {
+            let gradient = |store: &candle_core::backprop::GradStore| -> candle_core::Result<Vec<f32>> {
+                store.get(&var).map_or(Ok(Vec::new()), |gradient| gradient.flatten_all()?.to_vec1())
+            };
+            let (a, b) = (gradient(&picked)?, gradient(&mixed)?);
+            assert_eq!(a.len(), b.len(), "{name}: {parameter}");
+            let scale = a.iter().fold(1e-6f32, |scale, value| scale.max(value.abs()));
+            assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 1e-3 * scale), "{name}: {parameter}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn colours_mix_linearly_and_codes_of_a_wrong_shape_are_errors() -> Outcome {
+    // Colours scale the channels of a grey image, so half red and half green has half of each one's channels.
+    let config = presets::generator("operator-affine")?;
+    let generator = Generator::new("operator-affine", &config, &Device::Cpu, &mut ChaCha8Rng::seed_from_u64(8))?;
+    let levels = |colour: u32| LevelTable::from_columns(vec![vec![3], vec![5], vec![colour], vec![1]]);
+    let of_level =
+        |colour| -> Result<Tensor, Box<dyn std::error::Error>> { Ok(generator.forward(&levels(colour)?)?.images) };
+    let mut codes = one_hot_codes(&config, &levels(0)?)?;
+    codes[2] = Tensor::new(&[[0.5f32, 0.5, 0.0]], &Device::Cpu)?;
+    let mixed = generator.forward_mixed(&codes)?.images.flatten_all()?.to_vec1::<f32>()?;
+    let expected = ((of_level(0)? + of_level(1)?)? * 0.5)?.flatten_all()?.to_vec1::<f32>()?;
+    assert!(mixed.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= 1e-5), "{mixed:?}");
+    // A concatenating network sees the mixture as its input: other numbers than the mean of both images.
+    let config = presets::generator("digits-v2")?;
+    let generator = Generator::new("digits-v2", &config, &Device::Cpu, &mut ChaCha8Rng::seed_from_u64(8))?;
+    let mut codes = one_hot_codes(&config, &levels(0)?)?;
+    codes[0] = Tensor::full(0.1f32, (1, 10), &Device::Cpu)?;
+    let mixed = generator.forward_mixed(&codes)?.images;
+    assert_eq!(mixed.dims(), [1, 3, 28, 28]);
+    let message = |codes: &[Tensor]| generator.forward_mixed(codes).err().map_or(String::new(), |e| e.to_string());
+    codes[1] = Tensor::full(0.1f32, (1, 9), &Device::Cpu)?;
+    assert!(message(&codes).contains("style [n, 10]"), "{}", message(&codes));
+    assert!(message(&codes[..3]).contains("expected digit [n, 10]"), "{}", message(&codes[..3]));
     Ok(())
 }
 

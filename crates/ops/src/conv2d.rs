@@ -1,8 +1,10 @@
 //! Convolution (cross-correlation, as every framework has it): y[n,o,i,j] = b[o] + Σ x[n,c,i·s−p+a,j·s−p+e]·w[o,c,a,e].
 
+use crate::activation::Activation;
+use crate::convolution::{self, Geometry};
 use crate::fast_path::{Fresh, applies, with_values};
 use crate::gradient_buffers::into_buffer_or_tensor;
-use crate::toom_cook::{self, Geometry};
+
 use crate::weighted::{Gradients, Weighted, apply};
 use crate::{Error, Result};
 use candle_core::{Shape, Tensor};
@@ -29,12 +31,32 @@ pub struct Conv2dConfig {
 /// # Errors
 /// [`Error::Shape`] when the shapes disagree, one is empty, the stride is 0 or the kernel exceeds the padded input.
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: Conv2dConfig) -> Result<Tensor> {
-    let geometry = validate(x, weight, bias, config)?;
-    let on_cpu = applies(&[x, weight]) && bias.is_none_or(|bias| applies(&[bias]));
-    if !on_cpu || !geometry.is_supported() {
-        return conv2d_portable(x, weight, bias, config);
+    conv2d_activated(x, weight, bias, config, Activation::Identity)
+}
+
+/// The same, activated; PReLU has one slope per channel of the output.
+///
+/// # Shapes
+/// As [`conv2d`], a PReLU's slopes [co].
+///
+/// # Gradient
+/// With respect to all arguments, the slopes among them.
+///
+/// # Errors
+/// As [`conv2d`], and when there are not co slopes.
+pub fn conv2d_activated(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    config: Conv2dConfig,
+    activation: Activation<'_>,
+) -> Result<Tensor> {
+    let geometry = validate(x, weight, bias, config, activation)?;
+    let fits = |tensor: Option<&Tensor>| tensor.is_none_or(|tensor| applies(&[tensor]));
+    if !applies(&[x, weight]) || !fits(bias) || !fits(activation.slope()) {
+        return conv2d_activated_portable(x, weight, bias, config, activation);
     }
-    apply(Conv2d { geometry }, x, weight, bias)
+    apply(Conv2d { geometry }, x, weight, bias, activation)
 }
 
 /// The same as [`conv2d`], made of stock candle operators.
@@ -45,7 +67,24 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: Conv2d
 /// # Errors
 /// As [`conv2d`].
 pub fn conv2d_portable(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: Conv2dConfig) -> Result<Tensor> {
-    validate(x, weight, bias, config)?;
+    conv2d_activated_portable(x, weight, bias, config, Activation::Identity)
+}
+
+/// The same as [`conv2d_activated`], made of stock candle operators.
+///
+/// # Shapes
+/// As [`conv2d_activated`].
+///
+/// # Errors
+/// As [`conv2d_activated`].
+pub fn conv2d_activated_portable(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    config: Conv2dConfig,
+    activation: Activation<'_>,
+) -> Result<Tensor> {
+    validate(x, weight, bias, config, activation)?;
     let Conv2dConfig { stride, padding } = config;
     let (_, _, h, w) = x.dims4()?;
     let k = weight.dim(2)?;
@@ -62,13 +101,19 @@ pub fn conv2d_portable(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, confi
             .contiguous()?
             .conv2d(weight, 0, stride, 1, 1)?
     };
-    Ok(match bias {
+    activation.portable(match bias {
         Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?,
         None => y,
     })
 }
 
-fn validate(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: Conv2dConfig) -> Result<Geometry> {
+fn validate(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    config: Conv2dConfig,
+    activation: Activation<'_>,
+) -> Result<Geometry> {
     let Conv2dConfig { stride, padding } = config;
     let small = |large: usize, k: usize| {
         let room = (large + 2 * padding).checked_sub(k)?;
@@ -81,6 +126,7 @@ fn validate(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: Conv2dCo
         && bias.is_none_or(|bias| bias.dims() == [co])
         && let (Some(small_h), Some(small_w)) = (small(h, k), small(w, k))
     {
+        activation.validate(OPERATOR, co)?;
         return Ok(Geometry {
             n,
             small_channels: co,
@@ -121,7 +167,7 @@ impl Weighted for Conv2d {
         let geometry = &self.geometry;
         let shape = Shape::from((geometry.n, geometry.small_channels, geometry.small[0], geometry.small[1]));
         let mut y = Fresh::new(shape.elem_count());
-        toom_cook::gather(geometry, x, weight, bias, y.places());
+        convolution::gather(geometry, x, weight, bias, y.places());
         // SAFETY: the kernel wrote every element.
         Ok((unsafe { y.into_vec() }, shape))
     }
@@ -132,14 +178,14 @@ impl Weighted for Conv2d {
         with_values(weight, |w| {
             with_values(grad, |small| {
                 if let Some(grad_x) = &mut grad_x {
-                    toom_cook::spread(geometry, small, w, None, grad_x.places());
+                    convolution::spread(geometry, small, w, None, grad_x.places());
                 }
             })
         })??;
         let grad_weight = with_values(grad, |small| {
             with_values(x, |large| {
                 into_buffer_or_tensor(weight, |gradient, keep| {
-                    toom_cook::gradients(geometry, small, large, gradient, keep, None);
+                    convolution::gradients(geometry, small, large, gradient, keep, None);
                 })
             })
         })???;

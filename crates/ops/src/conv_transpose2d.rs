@@ -1,8 +1,10 @@
 //! Transposed convolution: y[n,o,i·s−p+a,j·s−p+e] += x[n,c,i,j]·w[c,o,a,e], the adjoint of a convolution.
 
+use crate::activation::Activation;
+use crate::convolution::{self, Geometry};
 use crate::fast_path::{Fresh, applies, with_values};
 use crate::gradient_buffers::into_buffer_or_tensor;
-use crate::toom_cook::{self, Geometry};
+
 use crate::weighted::{Gradients, Weighted, apply};
 use crate::{Error, Result};
 use candle_core::{Shape, Tensor};
@@ -34,12 +36,32 @@ pub fn conv_transpose2d(
     bias: Option<&Tensor>,
     config: ConvTranspose2dConfig,
 ) -> Result<Tensor> {
-    let geometry = validate(x, weight, bias, config)?;
-    let on_cpu = applies(&[x, weight]) && bias.is_none_or(|bias| applies(&[bias]));
-    if !on_cpu || !geometry.is_supported() {
-        return conv_transpose2d_portable(x, weight, bias, config);
+    conv_transpose2d_activated(x, weight, bias, config, Activation::Identity)
+}
+
+/// The same, activated; PReLU has one slope per channel of the output.
+///
+/// # Shapes
+/// As [`conv_transpose2d`], a PReLU's slopes [co].
+///
+/// # Gradient
+/// With respect to all arguments, the slopes among them.
+///
+/// # Errors
+/// As [`conv_transpose2d`], and when there are not co slopes.
+pub fn conv_transpose2d_activated(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    config: ConvTranspose2dConfig,
+    activation: Activation<'_>,
+) -> Result<Tensor> {
+    let geometry = validate(x, weight, bias, config, activation)?;
+    let fits = |tensor: Option<&Tensor>| tensor.is_none_or(|tensor| applies(&[tensor]));
+    if !applies(&[x, weight]) || !fits(bias) || !fits(activation.slope()) {
+        return conv_transpose2d_activated_portable(x, weight, bias, config, activation);
     }
-    apply(ConvTranspose2d { geometry }, x, weight, bias)
+    apply(ConvTranspose2d { geometry }, x, weight, bias, activation)
 }
 
 /// The same as [`conv_transpose2d`], made of stock candle operators.
@@ -55,15 +77,38 @@ pub fn conv_transpose2d_portable(
     bias: Option<&Tensor>,
     config: ConvTranspose2dConfig,
 ) -> Result<Tensor> {
-    validate(x, weight, bias, config)?;
+    conv_transpose2d_activated_portable(x, weight, bias, config, Activation::Identity)
+}
+
+/// The same as [`conv_transpose2d_activated`], made of stock candle operators.
+///
+/// # Shapes
+/// As [`conv_transpose2d_activated`].
+///
+/// # Errors
+/// As [`conv_transpose2d_activated`].
+pub fn conv_transpose2d_activated_portable(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    config: ConvTranspose2dConfig,
+    activation: Activation<'_>,
+) -> Result<Tensor> {
+    validate(x, weight, bias, config, activation)?;
     let y = x.contiguous()?.conv_transpose2d(weight, config.padding, 0, config.stride, 1)?; // [n, co, h', w']
-    Ok(match bias {
+    activation.portable(match bias {
         Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?,
         None => y,
     })
 }
 
-fn validate(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: ConvTranspose2dConfig) -> Result<Geometry> {
+fn validate(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    config: ConvTranspose2dConfig,
+    activation: Activation<'_>,
+) -> Result<Geometry> {
     let ConvTranspose2dConfig { stride, padding } = config;
     let large =
         |small: usize, k: usize| ((small.checked_sub(1)? * stride) + k).checked_sub(2 * padding).filter(|&len| len > 0);
@@ -74,6 +119,7 @@ fn validate(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, config: ConvTran
         && bias.is_none_or(|bias| bias.dims() == [co])
         && let (Some(large_h), Some(large_w)) = (large(h, k), large(w, k))
     {
+        activation.validate(OPERATOR, co)?;
         return Ok(Geometry {
             n,
             small_channels: ci,
@@ -114,7 +160,7 @@ impl Weighted for ConvTranspose2d {
         let geometry = &self.geometry;
         let shape = Shape::from((geometry.n, geometry.large_channels, geometry.large[0], geometry.large[1]));
         let mut y = Fresh::new(shape.elem_count());
-        toom_cook::spread(geometry, x, weight, bias, y.places());
+        convolution::spread(geometry, x, weight, bias, y.places());
         // SAFETY: the kernel wrote every element.
         Ok((unsafe { y.into_vec() }, shape))
     }
@@ -127,7 +173,7 @@ impl Weighted for ConvTranspose2d {
                 with_values(weight, |w| {
                     into_buffer_or_tensor(weight, |gradient, keep| {
                         let gathered = grad_x.as_mut().map(|grad_x| (w, grad_x.places()));
-                        toom_cook::gradients(geometry, small, grad, gradient, keep, gathered);
+                        convolution::gradients(geometry, small, grad, gradient, keep, gathered);
                     })
                 })
             })

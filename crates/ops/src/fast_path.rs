@@ -71,10 +71,9 @@ impl Fresh {
     }
 }
 
-/// Sums over everything but the channels of a contiguous [n, c, …], for the gradient of a bias: [c].
-pub(crate) fn channel_sums(x: &Tensor) -> Result<Tensor> {
-    let channels = x.dim(1)?;
-    let plane: usize = x.dims()[2..].iter().product();
+/// Sums over everything but the channels of a contiguous [n, …] with `channels` channels, for the gradient of a bias.
+pub(crate) fn channel_sums(x: &Tensor, channels: usize) -> Result<Vec<f32>> {
+    let plane = x.elem_count() / x.dim(0)? / channels;
     let mut sums = vec![0.0; channels];
     with_values(x, |x| {
         if plane == 1 {
@@ -91,7 +90,7 @@ pub(crate) fn channel_sums(x: &Tensor) -> Result<Tensor> {
                 .sum::<f64>() as f32;
         });
     })?;
-    Tensor::from_vec(sums, channels, x.device())
+    Ok(sums)
 }
 
 /// sums ← the sum of all rows, in 64 bits; columns in parallel, so that every sum has one order.

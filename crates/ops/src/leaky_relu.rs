@@ -37,24 +37,32 @@ pub fn leaky_relu_portable(x: &Tensor, slope: f64) -> Result<Tensor> {
     Ok(x.detach().gt(0f64)?.where_cond(x, &(x * slope)?)?)
 }
 
-struct LeakyRelu {
-    slope: f32,
+/// `of` where x > 0, slope·`of` elsewhere.
+pub(crate) fn rectified(x: &[f32], of: &[f32], slope: f32) -> Vec<f32> {
+    assert_eq!(x.len(), of.len(), "a rectifier between different lengths");
+    let mut result = Fresh::new(x.len());
+    result.places().par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(of.par_chunks(CHUNK)).for_each(
+        |((to, x), of)| {
+            for ((to, &x), &of) in to.iter_mut().zip(x).zip(of) {
+                to.write(if x > 0.0 { of } else { slope * of });
+            }
+        },
+    );
+    // SAFETY: x and `of` have the same length, so every element was written.
+    unsafe { result.into_vec() }
 }
 
-impl LeakyRelu {
-    /// `of` where x > 0, slope·`of` elsewhere.
-    fn apply(&self, x: &[f32], of: &[f32]) -> Vec<f32> {
-        let mut result = Fresh::new(x.len());
-        result.places().par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).zip(of.par_chunks(CHUNK)).for_each(
-            |((to, x), of)| {
-                for ((to, &x), &of) in to.iter_mut().zip(x).zip(of) {
-                    to.write(if x > 0.0 { of } else { self.slope * of });
-                }
-            },
-        );
-        // SAFETY: x and `of` have the same length, so every element was written.
-        unsafe { result.into_vec() }
-    }
+/// x ← x where x > 0, slope·x elsewhere.
+pub(crate) fn rectify_in_place(x: &mut [f32], slope: f32) {
+    x.par_chunks_mut(CHUNK).for_each(|x| {
+        for x in x {
+            *x = if *x > 0.0 { *x } else { slope * *x };
+        }
+    });
+}
+
+struct LeakyRelu {
+    slope: f32,
 }
 
 impl CustomOp1 for LeakyRelu {
@@ -64,12 +72,12 @@ impl CustomOp1 for LeakyRelu {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let x = values(storage, layout)?;
-        Ok((CpuStorage::F32(self.apply(x, x)), layout.shape().clone()))
+        Ok((CpuStorage::F32(rectified(x, x, self.slope)), layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
         let grad = grad.contiguous()?;
-        let grad_x = with_values(&grad, |grad| with_values(x, |x| self.apply(x, grad)))??;
+        let grad_x = with_values(&grad, |grad| with_values(x, |x| rectified(x, grad, self.slope)))??;
         Ok(Some(Tensor::from_vec(grad_x, x.shape(), x.device())?))
     }
 }

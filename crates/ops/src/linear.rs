@@ -1,5 +1,6 @@
 //! Fully connected layer: y = x·wᵀ + b.
 
+use crate::activation::Activation;
 use crate::fast_path::{Fresh, applies, with_values};
 use crate::gradient_buffers;
 use crate::matrix_product::{Matrix, MatrixMut, column_block, multiply, multiply_by_columns};
@@ -23,11 +24,32 @@ const OPERATOR: &str = "linear";
 /// # Errors
 /// [`Error::Shape`] when the shapes disagree or a dimension is 0.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    validate(x, weight, bias)?;
-    if !applies(&[x, weight]) || !bias.is_none_or(|bias| applies(&[bias])) {
-        return linear_portable(x, weight, bias);
+    linear_activated(x, weight, bias, &weight.dims()[..weight.rank().min(1)], Activation::Identity)
+}
+
+/// The same, shaped and activated: activation(x·wᵀ + b), where PReLU has one slope per channel of the shape.
+///
+/// # Shapes
+/// `x` [n, in], `weight` [out, in], `bias` [out], `dims` [c, …] of out elements, a PReLU's slopes [c] → [n, c, …].
+///
+/// # Gradient
+/// With respect to all arguments, the slopes among them.
+///
+/// # Errors
+/// As [`linear`], and when `dims` has not out elements, or there are not c slopes.
+pub fn linear_activated(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    dims: &[usize],
+    activation: Activation<'_>,
+) -> Result<Tensor> {
+    validate(x, weight, bias, dims, activation)?;
+    let fits = |tensor: Option<&Tensor>| tensor.is_none_or(|tensor| applies(&[tensor]));
+    if !applies(&[x, weight]) || !fits(bias) || !fits(activation.slope()) {
+        return linear_activated_portable(x, weight, bias, dims, activation);
     }
-    apply(Linear, x, weight, bias)
+    apply(Linear { dims: dims.to_vec() }, x, weight, bias, activation)
 }
 
 /// The same as [`linear`], made of stock candle operators.
@@ -38,32 +60,67 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
 /// # Errors
 /// As [`linear`].
 pub fn linear_portable(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    validate(x, weight, bias)?;
-    let y = x.matmul(&weight.t()?)?; // [n, out]
-    Ok(match bias {
-        Some(bias) => y.broadcast_add(bias)?,
-        None => y,
-    })
+    linear_activated_portable(x, weight, bias, &weight.dims()[..weight.rank().min(1)], Activation::Identity)
 }
 
-fn validate(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<()> {
+/// The same as [`linear_activated`], made of stock candle operators.
+///
+/// # Shapes
+/// As [`linear_activated`].
+///
+/// # Errors
+/// As [`linear_activated`].
+pub fn linear_activated_portable(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    dims: &[usize],
+    activation: Activation<'_>,
+) -> Result<Tensor> {
+    validate(x, weight, bias, dims, activation)?;
+    let mut y = x.matmul(&weight.t()?)?; // [n, out]
+    if let Some(bias) = bias {
+        y = y.broadcast_add(bias)?;
+    }
+    if dims.len() > 1 {
+        y = y.reshape([&[x.dim(0)?], dims].concat())?; // [n, c, …]
+    }
+    activation.portable(y)
+}
+
+fn validate(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    dims: &[usize],
+    activation: Activation<'_>,
+) -> Result<()> {
     let fits = match (x.dims(), weight.dims(), bias.map(Tensor::dims)) {
         (&[n, n_in], &[n_out, weight_in], bias) => {
-            n > 0 && n_in > 0 && n_out > 0 && n_in == weight_in && bias.is_none_or(|dims| dims == [n_out])
+            n > 0
+                && n_in > 0
+                && n_out > 0
+                && n_in == weight_in
+                && bias.is_none_or(|dims| dims == [n_out])
+                && dims.iter().product::<usize>() == n_out
         }
         _ => false,
     };
     if fits {
-        return Ok(());
+        return activation.validate(OPERATOR, dims.first().copied().unwrap_or(0));
     }
+    let of_output = if dims.len() > 1 { format!(", output {dims:?} of out elements") } else { String::new() };
     Err(Error::Shape {
         operator: OPERATOR,
-        expected: "x [n, in], weight [out, in], bias [out], none of them empty".into(),
+        expected: format!("x [n, in], weight [out, in], bias [out]{of_output}, none of them empty"),
         found: format!("x {:?}, weight {:?}, bias {:?}", x.dims(), weight.dims(), bias.map(Tensor::dims)),
     })
 }
 
-struct Linear;
+struct Linear {
+    /// Of one sample of the output.
+    dims: Vec<usize>,
+}
 
 impl Weighted for Linear {
     const NAME: &'static str = OPERATOR;
@@ -102,7 +159,7 @@ impl Weighted for Linear {
             unsafe { transpose_into(&y_columns, n, places.offset(0, from)) };
         });
         // SAFETY: the tasks wrote every element.
-        Ok((unsafe { y.into_vec() }, Shape::from((n, n_out))))
+        Ok((unsafe { y.into_vec() }, Shape::from([&[n], self.dims.as_slice()].concat())))
     }
 
     /// gx = g·w and gw = gᵀ·x; None for an argument that needs none, or whose gradient went into its buffer.

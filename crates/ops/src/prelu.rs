@@ -66,22 +66,7 @@ impl CustomOp2 for Prelu {
         s2: &CpuStorage,
         l2: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (x, slope) = (values(s1, l1)?, values(s2, l2)?);
-        let plane: usize = l1.dims()[2..].iter().product();
-        let sample = slope.len() * plane;
-        let mut y = Fresh::new(x.len());
-        y.places().par_chunks_exact_mut(sample).zip(x.par_chunks_exact(sample)).for_each(|(y, x)| {
-            if plane == 1 {
-                rectify(y, x, slope.iter().copied());
-            } else {
-                let lines = y.chunks_exact_mut(plane).zip(x.chunks_exact(plane));
-                for ((y, x), &slope) in lines.zip(slope) {
-                    rectify(y, x, std::iter::repeat(slope));
-                }
-            }
-        });
-        // SAFETY: the samples cover everything, and every element of a sample was written.
-        let y = unsafe { y.into_vec() };
+        let y = rectified(values(s1, l1)?, values(s2, l2)?, l1.dims()[0]);
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
@@ -92,54 +77,75 @@ impl CustomOp2 for Prelu {
         _: &Tensor,
         grad: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let plane: usize = x.dims()[2..].iter().product();
-        let channels = slope.elem_count();
-        let sample = channels * plane;
-        let mut grad_x = Fresh::new(x.elem_count());
-        let mut grad_slope = vec![0.0f64; channels];
         let grad = grad.contiguous()?;
-        with_values(&grad, |grad| {
-            with_values(x, |x| {
-                with_values(slope, |slope| {
-                    // Every sample has sums of its own, which are added in their order: the same bytes every time.
-                    let mut sums = vec![0.0f32; x.len() / plane]; // [n, c]
-                    grad_x
-                        .places()
-                        .par_chunks_exact_mut(sample)
-                        .zip(x.par_chunks_exact(sample))
-                        .zip(grad.par_chunks_exact(sample))
-                        .zip(sums.par_chunks_exact_mut(channels))
-                        .for_each(|(((grad_x, x), grad), sums)| {
-                            if plane == 1 {
-                                pass_back(grad_x, x, grad, slope.iter().copied());
-                                for ((sum, &x), &grad) in sums.iter_mut().zip(x).zip(grad) {
-                                    *sum = x.min(0.0) * grad;
-                                }
-                                return;
-                            }
-                            for (channel, &slope) in slope.iter().enumerate() {
-                                let line = channel * plane..(channel + 1) * plane;
-                                let (x, grad) = (&x[line.clone()], &grad[line.clone()]);
-                                pass_back(&mut grad_x[line], x, grad, std::iter::repeat(slope));
-                                sums[channel] = lane_sum_below_zero(x, grad);
-                            }
-                        });
-                    for sums in sums.chunks_exact(channels) {
-                        for (total, &sum) in grad_slope.iter_mut().zip(sums) {
-                            *total += f64::from(sum);
-                        }
-                    }
-                })
-            })
-        })???;
-        // SAFETY: the samples cover everything, and every element of a sample was written.
-        let grad_x = unsafe { grad_x.into_vec() };
-        let grad_slope: Vec<f32> = grad_slope.into_iter().map(|sum| sum as f32).collect();
+        let n = x.dim(0)?;
+        let (grad_x, grad_slope) =
+            with_values(&grad, |grad| with_values(x, |x| with_values(slope, |slope| pass_back(x, grad, slope, n))))???;
         Ok((
             Some(Tensor::from_vec(grad_x, x.shape(), x.device())?),
-            Some(Tensor::from_vec(grad_slope, channels, slope.device())?),
+            Some(Tensor::from_vec(grad_slope, slope.shape(), slope.device())?),
         ))
     }
+}
+
+/// x [n, c, …] rectified with slopes [c].
+pub(crate) fn rectified(x: &[f32], slope: &[f32], n: usize) -> Vec<f32> {
+    let sample = x.len() / n;
+    let plane = sample / slope.len();
+    let mut y = Fresh::new(x.len());
+    y.places().par_chunks_exact_mut(sample).zip(x.par_chunks_exact(sample)).for_each(|(y, x)| {
+        if plane == 1 {
+            rectify(y, x, slope.iter().copied());
+        } else {
+            let lines = y.chunks_exact_mut(plane).zip(x.chunks_exact(plane));
+            for ((y, x), &slope) in lines.zip(slope) {
+                rectify(y, x, std::iter::repeat(slope));
+            }
+        }
+    });
+    // SAFETY: the samples cover everything, and every element of a sample was written.
+    unsafe { y.into_vec() }
+}
+
+/// The gradients of x [n, c, …] and of the slopes [c].
+pub(crate) fn pass_back(x: &[f32], grad: &[f32], slope: &[f32], n: usize) -> (Vec<f32>, Vec<f32>) {
+    assert_eq!(x.len(), grad.len(), "a rectifier between different lengths");
+    let channels = slope.len();
+    let sample = x.len() / n;
+    let plane = sample / channels;
+    let mut grad_x = Fresh::new(x.len());
+    // Every sample has sums of its own, which are added in their order: the same bytes every time.
+    let mut sums = vec![0.0f32; n * channels];
+    grad_x
+        .places()
+        .par_chunks_exact_mut(sample)
+        .zip(x.par_chunks_exact(sample))
+        .zip(grad.par_chunks_exact(sample))
+        .zip(sums.par_chunks_exact_mut(channels))
+        .for_each(|(((grad_x, x), grad), sums)| {
+            if plane == 1 {
+                scale_below_zero(grad_x, x, grad, slope.iter().copied());
+                for ((sum, &x), &grad) in sums.iter_mut().zip(x).zip(grad) {
+                    *sum = x.min(0.0) * grad;
+                }
+                return;
+            }
+            for (channel, &slope) in slope.iter().enumerate() {
+                let line = channel * plane..(channel + 1) * plane;
+                let (x, grad) = (&x[line.clone()], &grad[line.clone()]);
+                scale_below_zero(&mut grad_x[line], x, grad, std::iter::repeat(slope));
+                sums[channel] = lane_sum_below_zero(x, grad);
+            }
+        });
+    let mut grad_slope = vec![0.0f64; channels];
+    for sums in sums.chunks_exact(channels) {
+        for (total, &sum) in grad_slope.iter_mut().zip(sums) {
+            *total += f64::from(sum);
+        }
+    }
+    // SAFETY: the samples cover everything, and every element of a sample was written.
+    let grad_x = unsafe { grad_x.into_vec() };
+    (grad_x, grad_slope.into_iter().map(|sum| sum as f32).collect())
 }
 
 #[inline(always)]
@@ -150,7 +156,7 @@ fn rectify(y: &mut [MaybeUninit<f32>], x: &[f32], slopes: impl Iterator<Item = f
 }
 
 #[inline(always)]
-fn pass_back(grad_x: &mut [MaybeUninit<f32>], x: &[f32], grad: &[f32], slopes: impl Iterator<Item = f32>) {
+fn scale_below_zero(grad_x: &mut [MaybeUninit<f32>], x: &[f32], grad: &[f32], slopes: impl Iterator<Item = f32>) {
     for (((to, &x), &grad), slope) in grad_x.iter_mut().zip(x).zip(grad).zip(slopes) {
         to.write(if x > 0.0 { grad } else { slope * grad });
     }

@@ -108,11 +108,24 @@ pub fn section<E: From<Error>>(
     x: &Tensor,
     forward: impl FnOnce(&Tensor) -> std::result::Result<Tensor, E>,
 ) -> std::result::Result<Tensor, E> {
+    section_of(name, std::slice::from_ref(x), |inputs| forward(&inputs[0]))
+}
+
+/// As [`section`], on several tensors.
+///
+/// # Errors
+/// Those of `forward`.
+pub fn section_of<E: From<Error>>(
+    name: Arguments,
+    inputs: &[Tensor],
+    forward: impl FnOnce(&[Tensor]) -> std::result::Result<Tensor, E>,
+) -> std::result::Result<Tensor, E> {
     let recorded = RECORDER.with_borrow_mut(|recorder| recorder.as_mut().map(|recorder| recorder.index(name)));
-    let Some(section) = recorded else { return forward(x) };
-    let x = boundary(x, Boundary { section, is_end: false })?;
+    let Some(section) = recorded else { return forward(inputs) };
+    let start = |x: &Tensor| boundary(x, Boundary { section, is_end: false });
+    let inputs = inputs.iter().map(start).collect::<Result<Vec<_>>>()?;
     let started = Instant::now();
-    let y = forward(&x)?;
+    let y = forward(&inputs)?;
     let took = started.elapsed();
     with_recorder(|recorder| recorder.sections[section].forward += took);
     Ok(boundary(&y, Boundary { section, is_end: true })?)

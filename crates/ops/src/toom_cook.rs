@@ -1,7 +1,6 @@
-//! The three kernels behind convolution and transposed convolution, as products of polynomials.
+//! The three kernels of [`crate::convolution`] as products of polynomials.
 //!
-//! Both operators relate a small image to a large one: large[o, s·i − p + a] ↔ small[c, i]·w[c, o, a] (one dimension
-//! of two shown). With a = s·t + r the large image falls apart into s phases r, and the phase is the coefficient list
+//! With a = s·t + r the large image falls apart into s phases r, and the phase is the coefficient list
 //! of a product of polynomials: Y_r(z) = X(z)·W_r(z), where X has the pixels as coefficients and W_r the T = ⌈k/s⌉
 //! taps of the phase. Nothing is scattered, and there is no image of columns.
 //!
@@ -14,12 +13,6 @@
 //!
 //! A *row* is one tile of one image at one point; all rows of a point lie together, and are one product's rows.
 //!
-//! | kernel | map | transposed convolution | convolution |
-//! |---|---|---|---|
-//! | [`spread`] | small, w → large | forward | gradient of the input |
-//! | [`gather`] | large, w → small | gradient of the input | forward |
-//! | [`gradients`] | small, large → w | gradient of the weight | gradient of the weight |
-//!
 //! The points are 0, ∞, ±1, ±½ or ½, and 2 or −2. Rounding grows with their number: the largest error, measured
 //! against 64-bit floats on the networks' shapes, is about 1e-5 of the result's largest value or less with up to seven
 //! points, and 3e-5 with eight, which is why there are no more than seven.
@@ -28,21 +21,22 @@
 //! lets all phases share the transform of the small image.
 
 mod plan;
-mod single_tap;
 mod taps;
 mod tiles;
 mod transform;
 
-pub(crate) use plan::Geometry;
-
+use crate::convolution::Geometry;
 use crate::scratch::Scratch;
 use plan::Plan;
 use std::mem::MaybeUninit;
 use taps::{Direction, Taps};
+use transform::MAX_POINTS;
 
-/// large ← bias + Σ over channels and taps of small·w; `large` need not be initialised, and is afterwards.
-///
-/// `small` [n, c, h, w], `weight` [c, o, k, k], `bias` [o], `large` [n, o, h', w'].
+/// Rows of one image at all points together; None where a phase has more taps than there are points.
+pub(crate) fn rows_per_image(geometry: &Geometry) -> Option<usize> {
+    (geometry.taps() <= MAX_POINTS).then(|| Plan::new(geometry).n_rows(1))
+}
+
 pub(crate) fn spread(
     geometry: &Geometry,
     small: &[f32],
@@ -54,20 +48,13 @@ pub(crate) fn spread(
     let taps = Taps::new(&plan, weight, Direction::Spread);
     for (first, n_images) in plan.blocks() {
         let small = &small[first * geometry.small_len()..][..n_images * geometry.small_len()];
-        let products = if plan.has_single_taps() {
-            single_tap::multiply_pixels(&plan, small, taps.values())
-        } else {
-            let pixels = tiles::evaluated_pixels(&plan, small, n_images); // [rows, c]
-            taps::multiply_points(&plan, n_images, &taps, &pixels) // [rows, s²·o]
-        };
+        let pixels = tiles::evaluated_pixels(&plan, small, n_images); // [rows, c]
+        let products = taps::multiply_points(&plan, n_images, &taps, &pixels); // [rows, s²·o]
         let large = &mut large[first * geometry.large_len()..][..n_images * geometry.large_len()];
         tiles::write_large(&plan, n_images, &products, bias, large);
     }
 }
 
-/// small ← bias + Σ over large channels and taps of large·w; `small` need not be initialised, and is afterwards.
-///
-/// `large` [n, o, h', w'], `weight` [c, o, k, k], `bias` [c], `small` [n, c, h, w].
 pub(crate) fn gather(
     geometry: &Geometry,
     large: &[f32],
@@ -76,7 +63,7 @@ pub(crate) fn gather(
     small: &mut [MaybeUninit<f32>],
 ) {
     let plan = Plan::new(geometry);
-    let taps = gathering_taps(&plan, weight);
+    let taps = Taps::new(&plan, weight, Direction::Gather);
     for (first, n_images) in plan.blocks() {
         let coefficients = tiles::pulled_coefficients(&plan, &large[first * geometry.large_len()..], n_images);
         let small = &mut small[first * geometry.small_len()..][..n_images * geometry.small_len()];
@@ -84,10 +71,6 @@ pub(crate) fn gather(
     }
 }
 
-/// Both gradients of a convolution or transposed convolution; they share the transform of the large image.
-///
-/// `gradient` ← keep·`gradient` + Σ small·large (not read when keep is 0), `[c, o, k, k]`; and, when
-/// `weight` and `gathered` are given, gathered ← what [`gather`] makes of `large`.
 pub(crate) fn gradients(
     geometry: &Geometry,
     small: &[f32],
@@ -97,8 +80,8 @@ pub(crate) fn gradients(
     mut gathered: Option<(&[f32], &mut [MaybeUninit<f32>])>,
 ) {
     let plan = Plan::new(geometry);
-    let taps = gathered.as_ref().map(|(weight, _)| gathering_taps(&plan, weight));
-    let plane = geometry.small_channels * geometry.columns();
+    let taps = gathered.as_ref().map(|(weight, _)| Taps::new(&plan, weight, Direction::Gather));
+    let plane = geometry.small_channels * plan.n_columns();
     let mut sorted = Scratch::take(plan.taps * plan.taps * plane); // [T, T, c, s²·o]
     for (first, n_images) in plan.blocks() {
         let coefficients = tiles::pulled_coefficients(&plan, &large[first * geometry.large_len()..], n_images); // [rows, s²·o]
@@ -107,20 +90,10 @@ pub(crate) fn gradients(
             gather_block(&plan, n_images, &coefficients, taps, None, block);
         }
         let small = &small[first * geometry.small_len()..][..n_images * geometry.small_len()];
-        if plan.has_single_taps() {
-            single_tap::add_pixel_gradients(&plan, small, &coefficients, &mut sorted, first > 0);
-        } else {
-            let pixels = tiles::evaluated_pixels(&plan, small, n_images); // [rows, c]
-            taps::add_tap_gradients(&plan, n_images, &pixels, &coefficients, &mut sorted, first > 0);
-        }
+        let pixels = tiles::evaluated_pixels(&plan, small, n_images); // [rows, c]
+        taps::add_tap_gradients(&plan, n_images, &pixels, &coefficients, &mut sorted, first > 0);
     }
     taps::add_unsorted(&plan, &sorted, gradient, keep);
-}
-
-/// Single taps are multiplied from the left, and lie as for [`spread`].
-fn gathering_taps(plan: &Plan, weight: &[f32]) -> Taps {
-    let direction = if plan.has_single_taps() { Direction::Spread } else { Direction::Gather };
-    Taps::new(plan, weight, direction)
 }
 
 fn gather_block(
@@ -131,9 +104,6 @@ fn gather_block(
     bias: Option<&[f32]>,
     small: &mut [MaybeUninit<f32>],
 ) {
-    if plan.has_single_taps() {
-        return single_tap::gather_pixels(plan, coefficients, taps.values(), bias, small);
-    }
     let products = taps::multiply_points(plan, n_images, taps, coefficients); // [rows, c]
     tiles::write_small(plan, n_images, &products, bias, small);
 }

@@ -1,49 +1,12 @@
 //! How a convolution is cut into tiles, and the small matrices that belong to every size of tile.
 
 use super::transform::{MAX_POINTS, Transform};
+use crate::convolution::Geometry;
 
 /// Values in the largest intermediate of one block of images (64 MiB).
 const BLOCK_VALUES: usize = 1 << 24;
 /// Every point also has taps to make and to pack, which takes as long as some 64 rows of its product.
 const ROWS_PER_POINT: usize = 64;
-
-/// Shapes of one convolution, whichever way it is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Geometry {
-    pub(crate) n: usize,
-    pub(crate) small_channels: usize,
-    pub(crate) large_channels: usize,
-    pub(crate) small: [usize; 2],
-    pub(crate) large: [usize; 2],
-    pub(crate) kernel: usize,
-    pub(crate) stride: usize,
-    pub(crate) padding: usize,
-}
-
-impl Geometry {
-    pub(super) fn small_len(&self) -> usize {
-        self.small_channels * self.small[0] * self.small[1]
-    }
-
-    pub(super) fn large_len(&self) -> usize {
-        self.large_channels * self.large[0] * self.large[1]
-    }
-
-    /// Columns of the products: all phases of all large channels.
-    pub(super) fn columns(&self) -> usize {
-        self.stride * self.stride * self.large_channels
-    }
-
-    /// Taps per phase and dimension, T.
-    pub(super) fn taps(&self) -> usize {
-        self.kernel.div_ceil(self.stride)
-    }
-
-    /// Whether the kernels can serve it: a phase must have no more taps than there are points.
-    pub(crate) fn is_supported(&self) -> bool {
-        self.taps() <= MAX_POINTS
-    }
-}
 
 /// One tile along one dimension: m pixels, known from P = m + T − 1 points.
 #[derive(Debug, Clone, Copy)]
@@ -80,10 +43,14 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// Every way to cut `len` pixels into tiles of few enough points, the smallest tiles first.
-    fn all(len: usize, taps: usize) -> impl Iterator<Item = Self> {
-        let fits = move |n_tiles: &usize| len.div_ceil(*n_tiles) + taps - 1 <= MAX_POINTS;
-        (1..=len).rev().filter(fits).map(move |n_tiles| Self::new(len, n_tiles, taps))
+    /// Every number of tiles into which `len` pixels can be cut with few enough points, most tiles first.
+    fn tilings(len: usize, taps: usize) -> impl Iterator<Item = usize> {
+        (1..=len).rev().filter(move |n_tiles| Self::points_of(len, *n_tiles, taps) <= MAX_POINTS)
+    }
+
+    /// Points of the largest of so many tiles.
+    fn points_of(len: usize, n_tiles: usize, taps: usize) -> usize {
+        len.div_ceil(n_tiles) + taps - 1
     }
 
     fn new(len: usize, n_tiles: usize, taps: usize) -> Self {
@@ -121,7 +88,8 @@ impl Axis {
         if point + 1 < self.full.points { self.n_tiles } else { self.n_full }
     }
 
-    /// Points of all tiles together.
+    /// Points of all tiles together: len + tiles·(T − 1).
+    #[cfg(test)]
     fn total_points(&self) -> usize {
         (0..self.full.points).map(|point| self.tiles_with(point)).sum()
     }
@@ -145,13 +113,16 @@ impl Plan {
     pub(super) fn new(geometry: &Geometry) -> Self {
         let taps = geometry.taps();
         // Few tiles mean few products, many mean few points, which round less: those come first where it is a draw.
-        let cost = |axes: &[Axis; 2]| {
-            let rows = geometry.n * axes[0].total_points() * axes[1].total_points();
-            rows + ROWS_PER_POINT * axes[0].points() * axes[1].points()
+        // A dimension of `len` pixels in so many tiles has len + tiles·(T − 1) points in all.
+        let [height, width] = geometry.small;
+        let cost = |&[down, across]: &[usize; 2]| {
+            let rows = geometry.n * (height + down * (taps - 1)) * (width + across * (taps - 1));
+            rows + ROWS_PER_POINT * Axis::points_of(height, down, taps) * Axis::points_of(width, across, taps)
         };
-        let [rows, columns] = geometry.small;
-        let pairs = Axis::all(rows, taps).flat_map(|y| Axis::all(columns, taps).map(move |x| [y, x]));
-        let axes = pairs.min_by_key(cost).unwrap_or_else(|| geometry.small.map(|len| Axis::new(len, len, taps)));
+        let pairs =
+            Axis::tilings(height, taps).flat_map(|down| Axis::tilings(width, taps).map(move |across| [down, across]));
+        let [down, across] = pairs.min_by_key(cost).unwrap_or(geometry.small);
+        let axes = [Axis::new(height, down, taps), Axis::new(width, across, taps)];
         let evaluate_taps = axes.map(|axis| Transform::from_f64(&evaluation(point_list(axis.points()), taps)));
         let mut rows_before = vec![0];
         for i in 0..axes[0].points() {
@@ -163,9 +134,9 @@ impl Plan {
         Self { geometry: *geometry, taps, axes, evaluate_taps, rows_before }
     }
 
-    /// Whether a phase has one tap (kernel ≤ stride): pixels are then their own values.
-    pub(super) fn has_single_taps(&self) -> bool {
-        self.taps == 1
+    /// Columns of the products: all phases of all large channels.
+    pub(super) fn n_columns(&self) -> usize {
+        self.geometry.stride * self.geometry.stride * self.geometry.large_channels
     }
 
     fn point(&self, i: usize, j: usize) -> usize {
@@ -210,7 +181,7 @@ impl Plan {
     /// Blocks of images, as (first image, number of images), small enough for the intermediates.
     pub(super) fn blocks(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
         let geometry = self.geometry;
-        let widest = geometry.small_channels.max(geometry.columns());
+        let widest = geometry.small_channels.max(self.n_columns());
         let block = (BLOCK_VALUES / (self.n_rows(1) * widest)).clamp(1, geometry.n);
         (0..geometry.n).step_by(block).map(move |first| (first, block.min(geometry.n - first)))
     }
@@ -274,7 +245,7 @@ mod tests {
     fn tiles_cover_a_dimension_once_and_differ_by_one_pixel() {
         for taps in 1..=MAX_POINTS {
             for len in 1..40 {
-                for axis in Axis::all(len, taps) {
+                for axis in Axis::tilings(len, taps).map(|n_tiles| Axis::new(len, n_tiles, taps)) {
                     let mut next = 0;
                     for tile in 0..axis.n_tiles {
                         assert_eq!(axis.start(tile), next, "{len} pixels, {taps} taps, {} tiles", axis.n_tiles);

@@ -33,7 +33,7 @@ pub(super) struct Taps {
 impl Taps {
     /// Of `weight` [c, o, k, k].
     pub(super) fn new(plan: &Plan, weight: &[f32], direction: Direction) -> Self {
-        let (channels, n_columns) = (plan.geometry.small_channels, plan.geometry.columns());
+        let (channels, n_columns) = (plan.geometry.small_channels, plan.n_columns());
         let mut values = Scratch::take(plan.taps * plan.taps * channels * n_columns);
         match direction {
             Direction::Spread => sort_for_spread(plan, weight, &mut values),
@@ -45,16 +45,11 @@ impl Taps {
         };
         Self { values, n_in, n_out }
     }
-
-    /// [T·T, in, out] as one slice.
-    pub(super) fn values(&self) -> &[f32] {
-        &self.values
-    }
 }
 
 /// [T, T, c, s²·o]
 fn sort_for_spread(plan: &Plan, weight: &[f32], sorted: &mut [f32]) {
-    let (n_columns, large_channels) = (plan.geometry.columns(), plan.geometry.large_channels);
+    let (n_columns, large_channels) = (plan.n_columns(), plan.geometry.large_channels);
     let (kernel, stride) = (plan.geometry.kernel, plan.geometry.stride);
     let plane = plan.geometry.small_channels * n_columns;
     let places = Places::new(sorted);
@@ -79,7 +74,7 @@ fn sort_for_spread(plan: &Plan, weight: &[f32], sorted: &mut [f32]) {
 
 /// [T, T, s²·o, c]
 fn sort_for_gather(plan: &Plan, weight: &[f32], sorted: &mut [f32]) {
-    let (channels, n_columns) = (plan.geometry.small_channels, plan.geometry.columns());
+    let (channels, n_columns) = (plan.geometry.small_channels, plan.n_columns());
     let (large_channels, kernel, stride) = (plan.geometry.large_channels, plan.geometry.kernel, plan.geometry.stride);
     let square = kernel * kernel;
     let places = Places::new(sorted);
@@ -104,7 +99,7 @@ fn sort_for_gather(plan: &Plan, weight: &[f32], sorted: &mut [f32]) {
 
 /// The inverse of [`sort_for_spread`]: gradient ← keep·gradient + what was sorted.
 pub(super) fn add_unsorted(plan: &Plan, sorted: &[f32], gradient: &mut [f32], keep: f32) {
-    let (n_columns, large_channels) = (plan.geometry.columns(), plan.geometry.large_channels);
+    let (n_columns, large_channels) = (plan.n_columns(), plan.geometry.large_channels);
     let (kernel, stride) = (plan.geometry.kernel, plan.geometry.stride);
     let plane = plan.geometry.small_channels * n_columns;
     gradient.par_chunks_exact_mut(large_channels * kernel * kernel).enumerate().for_each(|(channel, gradient)| {
@@ -230,7 +225,7 @@ pub(super) fn add_tap_gradients(
     sorted: &mut [f32],
     keep: bool,
 ) {
-    let (channels, n_columns) = (plan.geometry.small_channels, plan.geometry.columns());
+    let (channels, n_columns) = (plan.geometry.small_channels, plan.n_columns());
     let plane = channels * n_columns;
     let [block_rows, block_columns] = GRADIENT_BLOCK;
     let height = channels.min(if n_columns >= block_rows { block_rows } else { NARROW_GRADIENT_ROWS });

@@ -93,7 +93,7 @@ unsafe fn evaluate_image(plan: &Plan, (n_images, image): (usize, usize), small: 
 /// The adjoint of interpolation, on the large images: [rows, s²·o].
 pub(super) fn pulled_coefficients(plan: &Plan, large: &[f32], n_images: usize) -> Scratch {
     let geometry = &plan.geometry;
-    let mut coefficients = Scratch::take(plan.n_rows(n_images) * geometry.columns());
+    let mut coefficients = Scratch::take(plan.n_rows(n_images) * plan.n_columns());
     let places = Places::new(&mut coefficients);
     large.par_chunks_exact(geometry.large_len()).take(n_images).enumerate().for_each(|(image, large)| {
         let large = channels_inside(large, geometry.large_channels);
@@ -110,7 +110,7 @@ pub(super) fn pulled_coefficients(plan: &Plan, large: &[f32], n_images: usize) -
 /// Nobody else may use the rows of this image.
 #[inline(always)]
 unsafe fn pull_image(plan: &Plan, (n_images, image): (usize, usize), large: &[f32], places: Places) {
-    let (channels, n_columns) = (plan.geometry.large_channels, plan.geometry.columns());
+    let (channels, n_columns) = (plan.geometry.large_channels, plan.n_columns());
     let pull = Matrices::new(plan, |size| size.interpolate.transposed());
     let mut tiles = Workspace::new();
     for [y, x] in plan.tiles() {
@@ -168,7 +168,7 @@ pub(super) fn write_large(
 
 #[inline(always)]
 fn add_coefficients(plan: &Plan, (n_images, image): (usize, usize), products: &[f32], large: &mut [f32]) {
-    let (channels, n_columns) = (plan.geometry.large_channels, plan.geometry.columns());
+    let (channels, n_columns) = (plan.geometry.large_channels, plan.n_columns());
     let mut tiles = Workspace::new();
     for [y, x] in plan.tiles() {
         let rows = plan.rows_of_tile(n_images, image, [y, x]);
