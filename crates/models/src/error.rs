@@ -37,6 +37,16 @@ pub enum Error {
         /// The factor's last level.
         last: usize,
     },
+    /// A network was given images of another shape than it reads.
+    #[error("network {network}: images {found:?}, expected [n, {}, {}, {}]", expected[0], expected[1], expected[2])]
+    Images {
+        /// The network's name.
+        network: String,
+        /// Channels, height and width of the images that it reads.
+        expected: [usize; 3],
+        /// The shape of what it was given.
+        found: Vec<usize>,
+    },
     /// Stored weights do not belong to this network.
     #[error(
         "{source_name}: weight {weight}: expected shape {expected:?}, found {found}; it belongs to another network"

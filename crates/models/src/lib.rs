@@ -1,9 +1,10 @@
-//! Networks, built from the operators of `multigen-ops`: parameters, generators and the judge.
+//! Networks, built from the operators of `multigen-ops`: parameters, generators, classifiers and the judge.
 //!
 //! Nothing here knows a data set, a loss or a file layout other than safetensors: a network takes levels or images and
 //! gives images or logits.
 
 pub mod activation;
+pub mod alexnet;
 pub mod concatenating;
 pub mod error;
 pub mod generator;
@@ -15,6 +16,7 @@ pub mod params;
 pub mod presets;
 
 pub use activation::Activation;
+pub use alexnet::{AlexNet, AlexNetConfig, Dropout};
 pub use error::{Error, Result};
 pub use generator::{Drawn, Generator, GeneratorConfig};
 pub use judge::{Judge, JudgeConfig};

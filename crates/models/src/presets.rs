@@ -1,5 +1,7 @@
-//! The named generators of SPEC §4 for 28×28 digits and for faces of 71×71 and 158×158 pixels, and our operator family.
+//! The named networks of SPEC §4: generators for 28×28 digits and for faces of 71×71 and 158×158 pixels, our operator
+//! family among them, and the classifiers of the same images.
 
+use crate::alexnet::{AlexNetConfig, Head, Stem};
 use crate::concatenating::{Branch, ConcatenatingConfig, FeatureMap, FillingRules};
 use crate::generator::GeneratorConfig;
 use crate::layers::Upsampling;
@@ -22,6 +24,10 @@ pub const GENERATORS: [&str; 13] = [
     "mmi-large",
     "mmi-figure",
 ];
+
+/// Every name that [`classifier`] knows.
+pub const CLASSIFIERS: [&str; 5] =
+    ["alexnet-multitask", "alexnet-71", "alexnet-71-s2", "alexnet-28", "alexnet-compact-71"];
 
 const DIGIT_FACTORS: [(&str, usize); 4] = [("digit", 10), ("style", 10), ("colour", 3), ("transform", 6)];
 /// Factors and levels of `kdef-3emo` (SPEC §3.2) with the width of both layers of their branches.
@@ -177,7 +183,58 @@ fn operator(action: ActionKind) -> GeneratorConfig {
     })
 }
 
-/// One sentence on what a named generator is.
+/// The description of a named classifier.
+///
+/// # Errors
+/// When no preset carries that name.
+pub fn classifier(name: &str) -> Result<AlexNetConfig> {
+    // Of the research's classifiers, the one of 4 emotions.
+    let multitask = AlexNetConfig {
+        image_size: 158,
+        conv1: Stem { kernel: 11, stride: 2 },
+        widths: [96, 256, 384, 384, 256],
+        activation: Activation::LeakyRelu { slope: 0.2 },
+        heads: vec![head("person", 65, 4096), head("emotion", 4, 1024)],
+        fc7: 4096,
+        dropout: 0.5,
+    };
+    Ok(match name {
+        "alexnet-multitask" => multitask,
+        "alexnet-71" => AlexNetConfig { image_size: 71, conv1: Stem { kernel: 11, stride: 1 }, ..multitask },
+        "alexnet-71-s2" => AlexNetConfig { image_size: 71, ..multitask },
+        // Of the same shape, at a quarter of the widths and an eighth of fc7: sizes 24, 12, 12, 6, 6, 3.
+        "alexnet-28" => {
+            let fc6 = [512, 512, 128, 256];
+            AlexNetConfig {
+                image_size: 28,
+                conv1: Stem { kernel: 5, stride: 1 },
+                widths: [24, 64, 96, 96, 64],
+                heads: DIGIT_FACTORS
+                    .iter()
+                    .zip(fc6)
+                    .map(|((factor, levels), fc6)| head(factor, *levels, fc6))
+                    .collect(),
+                fc7: 512,
+                ..multitask
+            }
+        }
+        // A quarter of every width of alexnet-71-s2.
+        "alexnet-compact-71" => AlexNetConfig {
+            image_size: 71,
+            widths: multitask.widths.map(|width| width / 4),
+            heads: vec![head("person", 65, 1024), head("emotion", 4, 256)],
+            fc7: 1024,
+            ..multitask
+        },
+        _ => return Err(Error::UnknownNetwork { name: name.to_owned(), known: CLASSIFIERS.join(", ") }),
+    })
+}
+
+fn head(factor: &str, levels: usize, fc6: usize) -> Head {
+    Head { factor: factor.to_owned(), levels, fc6 }
+}
+
+/// One sentence on what a named network is.
 pub fn describe(name: &str) -> &'static str {
     match name {
         "digits-v1" => "The research's first generator for digits: four transposed convolutions, ReLU.",
@@ -203,6 +260,13 @@ pub fn describe(name: &str) -> &'static str {
         "operator-affine-random" => "Ours: as operator-affine, but the bank starts from random maps.",
         "operator-attention" => "Ours: content drawn once, each transform mixes pixels by its own softmax matrix.",
         "operator-latent" => "Ours: each transform is a matrix on the content's code, colours are vectors.",
+        "alexnet-multitask" => {
+            "The research's classifier of persons and 4 emotions at 158×158 pixels: AlexNet with a head per factor."
+        }
+        "alexnet-71" => "The research's classifier at 71×71 pixels: its first convolution moves by one pixel.",
+        "alexnet-71-s2" => "The same at 71×71 pixels, but its first convolution moves by two pixels as at 158×158.",
+        "alexnet-28" => "Ours: the same shape of network, smaller, for the four factors of digits.",
+        "alexnet-compact-71" => "Ours: alexnet-71-s2 at a quarter of its widths, for two CPU cores.",
         _ => "No preset.",
     }
 }

@@ -1,7 +1,8 @@
-"""Loads small.safetensors, which tests/generators.rs wrote, into PyTorch and writes what it draws to reference.json.
+"""Loads weights that the tests wrote into PyTorch and writes what the networks give to reference.json.
 
-To make both files anew:
-    MULTIGEN_WRITE_REFERENCE=1 cargo test -p multigen-models --test generators
+small.safetensors is of tests/generators.rs, small_classifier.safetensors of tests/classifiers.rs.
+To make all files anew:
+    MULTIGEN_WRITE_REFERENCE=1 cargo test -p multigen-models --test generators --test classifiers
     python crates/models/tests/pytorch/reference.py
 """
 
@@ -43,6 +44,31 @@ class Generator(nn.Module):
         return images, self.mask_head(images)
 
 
+class Classifier(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 4, 5, 2), nn.Conv2d(4, 6, 5, padding=2)
+        self.conv3, self.conv4 = nn.Conv2d(6, 5, 3, padding=1), nn.Conv2d(5, 6, 3, padding=1)
+        self.conv5 = nn.Conv2d(6, 4, 3, padding=1)
+        self.norm, self.pool = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75), nn.MaxPool2d(3, 2, ceil_mode=True)
+        self.activation = nn.LeakyReLU(0.2)
+
+        def head(levels, fc6):
+            return nn.ModuleDict({"fc6": nn.Linear(4, fc6), "fc7": nn.Linear(fc6, 8), "fc8": nn.Linear(8, levels)})
+        self.person, self.emotion = head(5, 7), head(3, 6)
+
+    def forward(self, x):
+        x = self.pool(self.norm(self.activation(self.conv1(x))))
+        x = self.pool(self.norm(self.activation(self.conv2(x))))
+        for conv in (self.conv3, self.conv4, self.conv5):
+            x = self.activation(conv(x))
+        x = self.pool(x).flatten(1)
+
+        def read(head):
+            return head["fc8"](self.activation(head["fc7"](self.activation(head["fc6"](x)))))
+        return read(self.person), read(self.emotion)
+
+
 generator = Generator()
 generator.load_state_dict(load_file(DIR / "small.safetensors"), strict=True)
 one_hot = nn.functional.one_hot
@@ -51,4 +77,14 @@ with torch.no_grad():
         one_hot(torch.tensor([0, 3, 1]), 4).float(), one_hot(torch.tensor([2, 1, 0]), 3).float()
     )
 figures = {"images": images.flatten().tolist(), "mask_logits": mask_logits.flatten().tolist()}
+
+classifier = Classifier()
+classifier.load_state_dict(load_file(DIR / "small_classifier.safetensors"), strict=True)
+pixels = torch.arange(3 * 3 * 28 * 28) * 37 % 101
+person, emotion = classifier(((pixels.float() / 50 - 1) * 100).view(3, 3, 28, 28))
+(person.sum() + emotion.sum()).backward()
+figures |= {"person": person.flatten().tolist(), "emotion": emotion.flatten().tolist()}
+parameters = dict(classifier.named_parameters())
+for name in ("conv1.weight", "conv3.bias", "person.fc6.weight"):
+    figures[name] = parameters[name].grad.flatten().tolist()
 (DIR / "reference.json").write_text(json.dumps(figures) + "\n")

@@ -9,7 +9,8 @@
 //! - *Per layer*: the median over further steps that are recorded by [`multigen_ops::timing`]; the cost of recording is
 //!   in none of the figures above.
 //! - *GFLOP*: two for every multiplication of a forward pass that convolves directly, three times over: the pass itself
-//!   and the gradients of the weights and of the inputs. What a faster algorithm saves counts as done.
+//!   and the gradients of the weights and of the inputs. Images have no gradient: the first convolution of a classifier
+//!   counts twice. What a faster algorithm saves counts as done.
 //! - *Roof*: a matrix product of 2048³ by the library that the operators use, and a copy of 256 MiB, on all threads,
 //!   measured last.
 
@@ -109,7 +110,7 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-/// Times training steps of a named network on random images and levels.
+/// Times training steps of a named network on random images and levels, or random labels.
 ///
 /// # Errors
 /// When the network is unknown or a step fails.
@@ -247,6 +248,22 @@ mod tests {
         assert!(details.layers.iter().take(6).all(|layer| layer.update_ms > 0.0), "{details:?}");
         #[cfg(target_os = "linux")]
         assert!(measurement.peak_memory_bytes.is_some_and(|bytes| bytes > 1 << 20));
+        Ok(())
+    }
+
+    #[test]
+    fn a_classifiers_layers_are_named_and_stock_candle_trains_it_too() -> Result<()> {
+        let request = |arithmetic| {
+            let net = "alexnet-28".to_owned();
+            Request { net, batch: 2, n_steps: 1, arithmetic, details: arithmetic == Arithmetic::Ours }
+        };
+        let details = measure(&request(Arithmetic::Ours))?.details.expect("layers were asked for");
+        let names: Vec<&str> = details.layers.iter().map(|layer| layer.name.as_str()).collect();
+        assert_eq!(names[..6], ["conv1", "norm1", "pool1", "conv2", "norm2", "pool2"]);
+        assert_eq!(names[6..11], ["conv3", "conv4", "conv5", "pool5", "digit.fc6"]);
+        assert_eq!(names.len(), 10 + 4 * 3);
+        assert!(details.layers.iter().all(|layer| layer.forward_ms > 0.0 && layer.backward_ms > 0.0), "{details:?}");
+        assert_eq!(measure(&request(Arithmetic::StockCandle))?.step_ms.len(), 1);
         Ok(())
     }
 }
