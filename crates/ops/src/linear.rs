@@ -5,7 +5,7 @@ use crate::fast_path::{Fresh, applies, with_values};
 use crate::gradient_buffers;
 use crate::matrix_product::{Matrix, MatrixMut, column_block, multiply, multiply_by_columns};
 use crate::scratch::Scratch;
-use crate::transpose::{transpose, transpose_into};
+use crate::transpose::{Rows, transpose, transpose_into};
 use crate::weighted::{Gradients, Weighted, apply};
 use crate::{Error, Result};
 use candle_core::{Shape, Tensor};
@@ -155,8 +155,9 @@ impl Weighted for Linear {
                     column.iter_mut().for_each(|y| *y += b);
                 }
             }
+            let y_columns = Rows { values: &y_columns, stride: n, len: n };
             // SAFETY: tasks write disjoint columns of y, which has n × out elements and is ours.
-            unsafe { transpose_into(&y_columns, n, places.offset(0, from)) };
+            unsafe { transpose_into(y_columns, places.offset(0, from)) };
         });
         // SAFETY: the tasks wrote every element.
         Ok((unsafe { y.into_vec() }, Shape::from([&[n], self.dims.as_slice()].concat())))

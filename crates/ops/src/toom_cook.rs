@@ -81,7 +81,7 @@ pub(crate) fn gradients(
 ) {
     let plan = Plan::new(geometry);
     let taps = gathered.as_ref().map(|(weight, _)| Taps::new(&plan, weight, Direction::Gather));
-    let plane = geometry.small_channels * plan.n_columns();
+    let plane = plan.small_lanes() * plan.n_columns();
     let mut sorted = Scratch::take(plan.taps * plan.taps * plane); // [T, T, c, s²·o]
     for (first, n_images) in plan.blocks() {
         let coefficients = tiles::pulled_coefficients(&plan, &large[first * geometry.large_len()..], n_images); // [rows, s²·o]

@@ -13,25 +13,35 @@ pub(crate) fn transpose(from: &[f32], n_columns: usize, to: &mut [f32], n_rows: 
     assert!(from.len() == n_rows * n_columns && to.len() == from.len(), "transposition between different sizes");
     let places = MatrixMut::new(to, n_rows, 1);
     from.par_chunks(TILE * TILES_PER_TASK * n_columns).enumerate().for_each(|(task, rows)| {
+        let from = Rows { values: rows, stride: n_columns, len: n_columns };
         // SAFETY: tasks write disjoint columns of `to`, which the assertion found large enough.
-        unsafe { transpose_into(rows, n_columns, places.offset(0, task * TILE * TILES_PER_TASK)) };
+        unsafe { transpose_into(from, places.offset(0, task * TILE * TILES_PER_TASK)) };
     });
 }
 
-/// to ← fromᵀ, where `from` has rows of `n_columns` and the columns of `to` lie side by side (`to.column` is 1).
+/// Rows that lie one stride apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) stride: usize,
+    /// Of a row.
+    pub(crate) len: usize,
+}
+
+/// to ← fromᵀ, where the columns of `to` lie side by side (`to.column` is 1).
 ///
 /// # Safety
-/// `to` has to be valid for writes of n_columns × (rows of `from`) elements that nobody else uses meanwhile.
-pub(crate) unsafe fn transpose_into(from: &[f32], n_columns: usize, to: MatrixMut) {
+/// `to` has to be valid for writes of as many elements as the rows of `from` have, which nobody else uses meanwhile.
+pub(crate) unsafe fn transpose_into(from: Rows<'_>, to: MatrixMut) {
     debug_assert_eq!(to.column, 1);
-    let n_rows = from.len() / n_columns;
+    let n_rows = from.values.len() / from.stride;
     for top in (0..n_rows).step_by(TILE) {
         let height = TILE.min(n_rows - top);
-        for left in (0..n_columns).step_by(TILE) {
-            let width = TILE.min(n_columns - left);
+        for left in (0..from.len).step_by(TILE) {
+            let width = TILE.min(from.len - left);
             let mut tile = [[0.0f32; TILE]; TILE];
             for i in 0..height {
-                let row = &from[(top + i) * n_columns + left..][..width];
+                let row = &from.values[(top + i) * from.stride + left..][..width];
                 for (column, &value) in tile.iter_mut().zip(row) {
                     column[i] = value;
                 }

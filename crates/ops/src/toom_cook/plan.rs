@@ -1,6 +1,6 @@
 //! How a convolution is cut into tiles, and the small matrices that belong to every size of tile.
 
-use super::transform::{MAX_POINTS, Transform};
+use super::transform::{LANES, MAX_POINTS, Transform};
 use crate::convolution::Geometry;
 
 /// Values in the largest intermediate of one block of images (64 MiB).
@@ -134,9 +134,19 @@ impl Plan {
         Self { geometry: *geometry, taps, axes, evaluate_taps, rows_before }
     }
 
-    /// Columns of the products: all phases of all large channels.
+    /// Channels of the small image, and further ones of zeros that fill the last group of lanes.
+    pub(super) fn small_lanes(&self) -> usize {
+        self.geometry.small_channels.next_multiple_of(LANES)
+    }
+
+    /// The same of the large image.
+    pub(super) fn large_lanes(&self) -> usize {
+        self.geometry.large_channels.next_multiple_of(LANES)
+    }
+
+    /// Columns of the products: all phases of all large channels, lanes of zeros included.
     pub(super) fn n_columns(&self) -> usize {
-        self.geometry.stride * self.geometry.stride * self.geometry.large_channels
+        self.geometry.stride * self.geometry.stride * self.large_lanes()
     }
 
     fn point(&self, i: usize, j: usize) -> usize {
@@ -181,7 +191,7 @@ impl Plan {
     /// Blocks of images, as (first image, number of images), small enough for the intermediates.
     pub(super) fn blocks(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
         let geometry = self.geometry;
-        let widest = geometry.small_channels.max(self.n_columns());
+        let widest = self.small_lanes().max(self.n_columns());
         let block = (BLOCK_VALUES / (self.n_rows(1) * widest)).clamp(1, geometry.n);
         (0..geometry.n).step_by(block).map(move |first| (first, block.min(geometry.n - first)))
     }

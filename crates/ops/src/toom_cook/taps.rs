@@ -33,7 +33,7 @@ pub(super) struct Taps {
 impl Taps {
     /// Of `weight` [c, o, k, k].
     pub(super) fn new(plan: &Plan, weight: &[f32], direction: Direction) -> Self {
-        let (channels, n_columns) = (plan.geometry.small_channels, plan.n_columns());
+        let (channels, n_columns) = (plan.small_lanes(), plan.n_columns());
         let mut values = Scratch::take(plan.taps * plan.taps * channels * n_columns);
         match direction {
             Direction::Spread => sort_for_spread(plan, weight, &mut values),
@@ -49,24 +49,26 @@ impl Taps {
 
 /// [T, T, c, s²·o]
 fn sort_for_spread(plan: &Plan, weight: &[f32], sorted: &mut [f32]) {
-    let (n_columns, large_channels) = (plan.n_columns(), plan.geometry.large_channels);
+    let (n_columns, large_channels, large_lanes) = (plan.n_columns(), plan.geometry.large_channels, plan.large_lanes());
     let (kernel, stride) = (plan.geometry.kernel, plan.geometry.stride);
-    let plane = plan.geometry.small_channels * n_columns;
+    let plane = plan.small_lanes() * n_columns;
     let places = Places::new(sorted);
-    weight.par_chunks_exact(large_channels * kernel * kernel).enumerate().for_each(|(channel, weight)| {
+    (0..plan.small_lanes()).into_par_iter().for_each(|channel| {
+        let weight = weight.chunks_exact(large_channels * kernel * kernel).nth(channel);
         for tap in 0..plan.taps * plan.taps {
             // SAFETY: this channel's row, which no other task touches.
             let row = unsafe { places.at(tap * plane + channel * n_columns, n_columns) };
-            for (phase, row) in row.chunks_exact_mut(large_channels).enumerate() {
+            for (phase, row) in row.chunks_exact_mut(large_lanes).enumerate() {
                 let a = tap / plan.taps * stride + phase / stride;
                 let e = tap % plan.taps * stride + phase % stride;
-                if a < kernel && e < kernel {
-                    for (place, square) in row.iter_mut().zip(weight.chunks_exact(kernel * kernel)) {
-                        *place = square[a * kernel + e];
-                    }
-                } else {
+                let Some(weight) = weight.filter(|_| a < kernel && e < kernel) else {
                     row.fill(0.0);
+                    continue;
+                };
+                for (place, square) in row.iter_mut().zip(weight.chunks_exact(kernel * kernel)) {
+                    *place = square[a * kernel + e];
                 }
+                row[large_channels..].fill(0.0);
             }
         }
     });
@@ -74,21 +76,22 @@ fn sort_for_spread(plan: &Plan, weight: &[f32], sorted: &mut [f32]) {
 
 /// [T, T, s²·o, c]
 fn sort_for_gather(plan: &Plan, weight: &[f32], sorted: &mut [f32]) {
-    let (channels, n_columns) = (plan.geometry.small_channels, plan.n_columns());
+    let (channels, lanes, n_columns) = (plan.geometry.small_channels, plan.small_lanes(), plan.n_columns());
     let (large_channels, kernel, stride) = (plan.geometry.large_channels, plan.geometry.kernel, plan.geometry.stride);
     let square = kernel * kernel;
     let places = Places::new(sorted);
-    (0..large_channels).into_par_iter().for_each(|large_channel| {
+    (0..plan.large_lanes()).into_par_iter().for_each(|large_channel| {
         for a in 0..plan.taps * stride {
             for e in 0..plan.taps * stride {
                 let tap = a / stride * plan.taps + e / stride;
-                let column = (a % stride * stride + e % stride) * large_channels + large_channel;
+                let column = (a % stride * stride + e % stride) * plan.large_lanes() + large_channel;
                 // SAFETY: this large channel's rows, which no other task touches.
-                let row = unsafe { places.at((tap * n_columns + column) * channels, channels) };
-                if a < kernel && e < kernel {
+                let row = unsafe { places.at((tap * n_columns + column) * lanes, lanes) };
+                if large_channel < large_channels && a < kernel && e < kernel {
                     let first = large_channel * square + a * kernel + e;
                     let values = weight[first..].iter().step_by(large_channels * square);
                     row.iter_mut().zip(values).for_each(|(place, &value)| *place = value);
+                    row[channels..].fill(0.0);
                 } else {
                     row.fill(0.0);
                 }
@@ -101,7 +104,7 @@ fn sort_for_gather(plan: &Plan, weight: &[f32], sorted: &mut [f32]) {
 pub(super) fn add_unsorted(plan: &Plan, sorted: &[f32], gradient: &mut [f32], keep: f32) {
     let (n_columns, large_channels) = (plan.n_columns(), plan.geometry.large_channels);
     let (kernel, stride) = (plan.geometry.kernel, plan.geometry.stride);
-    let plane = plan.geometry.small_channels * n_columns;
+    let plane = plan.small_lanes() * n_columns;
     gradient.par_chunks_exact_mut(large_channels * kernel * kernel).enumerate().for_each(|(channel, gradient)| {
         if keep == 0.0 {
             gradient.fill(0.0);
@@ -110,7 +113,7 @@ pub(super) fn add_unsorted(plan: &Plan, sorted: &[f32], gradient: &mut [f32], ke
             for e in 0..kernel {
                 let tap = a / stride * plan.taps + e / stride;
                 let phase = a % stride * stride + e % stride;
-                let start = tap * plane + channel * n_columns + phase * large_channels;
+                let start = tap * plane + channel * n_columns + phase * plan.large_lanes();
                 let squares = gradient.chunks_exact_mut(kernel * kernel);
                 for (square, &value) in squares.zip(&sorted[start..][..large_channels]) {
                     square[a * kernel + e] += value;
@@ -225,7 +228,7 @@ pub(super) fn add_tap_gradients(
     sorted: &mut [f32],
     keep: bool,
 ) {
-    let (channels, n_columns) = (plan.geometry.small_channels, plan.n_columns());
+    let (channels, n_columns) = (plan.small_lanes(), plan.n_columns());
     let plane = channels * n_columns;
     let [block_rows, block_columns] = GRADIENT_BLOCK;
     let height = channels.min(if n_columns >= block_rows { block_rows } else { NARROW_GRADIENT_ROWS });

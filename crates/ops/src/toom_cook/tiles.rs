@@ -3,53 +3,35 @@
 
 use super::Places;
 use super::plan::Plan;
-use super::transform::{LANES, Lanes, MAX_POINTS, Transform, Workspace};
+use super::transform::{LANES, MAX_POINTS, Transform, Workspace};
 use crate::fast_path::vectorised;
 use crate::matrix_product::MatrixMut;
 use crate::scratch::Scratch;
-use crate::transpose::transpose_into;
+use crate::transpose::{Rows, transpose_into};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
-/// The first channel of every group of lanes, with the number of channels in it.
-fn lane_groups(channels: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..channels).step_by(LANES).map(move |first| (first, LANES.min(channels - first)))
-}
-
-/// lanes ← values, of which there may be fewer. A copy of known length is one instruction, another one a call.
-#[inline(always)]
-fn load(lanes: &mut Lanes, values: &[f32]) {
-    match values.first_chunk() {
-        Some(whole) => *lanes = *whole,
-        None => lanes[..values.len()].copy_from_slice(values),
+/// [channels, pixels] → [pixels, lanes], with zeros in the lanes that have no channel.
+fn channels_inside(image: &[f32], channels: usize, lanes: usize) -> Scratch {
+    let n_pixels = image.len() / channels;
+    let mut inside = Scratch::take(n_pixels * lanes);
+    if lanes > channels {
+        inside.chunks_exact_mut(lanes).for_each(|pixel| pixel[channels..].fill(0.0));
     }
-}
-
-/// values ← as many lanes.
-#[inline(always)]
-fn store(values: &mut [f32], lanes: &Lanes) {
-    match values.first_chunk_mut() {
-        Some(whole) => *whole = *lanes,
-        None => values.copy_from_slice(&lanes[..values.len()]),
-    }
-}
-
-/// [channels, pixels] → [pixels, channels].
-fn channels_inside(image: &[f32], channels: usize) -> Scratch {
-    let mut inside = Scratch::take(image.len());
-    let to = MatrixMut::new(&mut inside, channels, 1);
-    // SAFETY: the memory has as many elements as the image, and is this function's own.
-    unsafe { transpose_into(image, image.len() / channels, to) };
+    let to = MatrixMut::new(&mut inside, lanes, 1);
+    let from = Rows { values: image, stride: n_pixels, len: n_pixels };
+    // SAFETY: the memory has a place for every element of the image, and is this function's own.
+    unsafe { transpose_into(from, to) };
     inside
 }
 
 /// The small images at the points: [rows, c], a row being one tile of one image at one point.
 pub(super) fn evaluated_pixels(plan: &Plan, small: &[f32], n_images: usize) -> Scratch {
     let geometry = &plan.geometry;
-    let mut pixels = Scratch::take(plan.n_rows(n_images) * geometry.small_channels);
+    let mut pixels = Scratch::take(plan.n_rows(n_images) * plan.small_lanes());
     let places = Places::new(&mut pixels);
     small.par_chunks_exact(geometry.small_len()).take(n_images).enumerate().for_each(|(image, small)| {
-        let small = channels_inside(small, geometry.small_channels);
+        let small = channels_inside(small, geometry.small_channels, plan.small_lanes());
         vectorised(
             #[inline(always)]
             // SAFETY: every image has rows of its own.
@@ -63,18 +45,18 @@ pub(super) fn evaluated_pixels(plan: &Plan, small: &[f32], n_images: usize) -> S
 /// Nobody else may use the rows of this image.
 #[inline(always)]
 unsafe fn evaluate_image(plan: &Plan, (n_images, image): (usize, usize), small: &[f32], places: Places) {
-    let channels = plan.geometry.small_channels;
+    let lanes = plan.small_lanes();
     let width = plan.geometry.small[1];
     let mut tiles = Workspace::new();
     for [y, x] in plan.tiles() {
         let [top, left] = [plan.axes[0].start(y), plan.axes[1].start(x)];
         let [size_y, size_x] = [plan.axes[0].size(y), plan.axes[1].size(x)];
         let rows = plan.rows_of_tile(n_images, image, [y, x]);
-        for (first, n_lanes) in lane_groups(channels) {
+        for first in (0..lanes).step_by(LANES) {
             for i in 0..size_y.pixels {
                 for j in 0..size_x.pixels {
-                    let start = ((top + i) * width + left + j) * channels + first;
-                    load(&mut tiles.from[i * MAX_POINTS + j], &small[start..][..n_lanes]);
+                    let start = ((top + i) * width + left + j) * lanes + first;
+                    tiles.from[i * MAX_POINTS + j].copy_from_slice(&small[start..][..LANES]);
                 }
             }
             tiles.apply(&size_y.evaluate, &size_x.evaluate);
@@ -82,8 +64,8 @@ unsafe fn evaluate_image(plan: &Plan, (n_images, image): (usize, usize), small: 
                 for j in 0..size_x.points {
                     let index = i * MAX_POINTS + j;
                     // SAFETY: this image's row, for which the caller vouches.
-                    let place = unsafe { places.at(rows[index] * channels + first, n_lanes) };
-                    store(place, &tiles.to[index]);
+                    let place = unsafe { places.at(rows[index] * lanes + first, LANES) };
+                    place.copy_from_slice(&tiles.to[index]);
                 }
             }
         }
@@ -96,7 +78,7 @@ pub(super) fn pulled_coefficients(plan: &Plan, large: &[f32], n_images: usize) -
     let mut coefficients = Scratch::take(plan.n_rows(n_images) * plan.n_columns());
     let places = Places::new(&mut coefficients);
     large.par_chunks_exact(geometry.large_len()).take(n_images).enumerate().for_each(|(image, large)| {
-        let large = channels_inside(large, geometry.large_channels);
+        let large = channels_inside(large, geometry.large_channels, plan.large_lanes());
         vectorised(
             #[inline(always)]
             // SAFETY: every image has rows of its own.
@@ -110,7 +92,7 @@ pub(super) fn pulled_coefficients(plan: &Plan, large: &[f32], n_images: usize) -
 /// Nobody else may use the rows of this image.
 #[inline(always)]
 unsafe fn pull_image(plan: &Plan, (n_images, image): (usize, usize), large: &[f32], places: Places) {
-    let (channels, n_columns) = (plan.geometry.large_channels, plan.n_columns());
+    let (lanes, n_columns) = (plan.large_lanes(), plan.n_columns());
     let pull = Matrices::new(plan, |size| size.interpolate.transposed());
     let mut tiles = Workspace::new();
     for [y, x] in plan.tiles() {
@@ -118,12 +100,12 @@ unsafe fn pull_image(plan: &Plan, (n_images, image): (usize, usize), large: &[f3
         let [n_y, n_x] = [plan.axes[0].size(y).points, plan.axes[1].size(x).points];
         for phase in 0..plan.geometry.stride * plan.geometry.stride {
             let pixels = LargePixels::new(plan, [y, x], phase);
-            for (first, n_lanes) in lane_groups(channels) {
+            for first in (0..lanes).step_by(LANES) {
                 for i in 0..n_y {
                     for j in 0..n_x {
                         let to = &mut tiles.from[i * MAX_POINTS + j];
                         match pixels.at(i, j) {
-                            Some(pixel) => load(to, &large[pixel * channels + first..][..n_lanes]),
+                            Some(pixel) => to.copy_from_slice(&large[pixel * lanes + first..][..LANES]),
                             None => *to = [0.0; LANES],
                         }
                     }
@@ -132,10 +114,10 @@ unsafe fn pull_image(plan: &Plan, (n_images, image): (usize, usize), large: &[f3
                 for i in 0..n_y {
                     for j in 0..n_x {
                         let index = i * MAX_POINTS + j;
-                        let start = rows[index] * n_columns + phase * channels + first;
+                        let start = rows[index] * n_columns + phase * lanes + first;
                         // SAFETY: this image's row, for which the caller vouches.
-                        let place = unsafe { places.at(start, n_lanes) };
-                        store(place, &tiles.to[index]);
+                        let place = unsafe { places.at(start, LANES) };
+                        place.copy_from_slice(&tiles.to[index]);
                     }
                 }
             }
@@ -151,43 +133,41 @@ pub(super) fn write_large(
     bias: Option<&[f32]>,
     large: &mut [MaybeUninit<f32>],
 ) {
-    let geometry = &plan.geometry;
+    let (geometry, lanes) = (&plan.geometry, plan.large_lanes());
+    let bias = in_lanes(bias, lanes);
     large.par_chunks_exact_mut(geometry.large_len()).enumerate().for_each(|(image, large)| {
-        let mut inside = Scratch::take(geometry.large_len()); // [h'·w', o]
-        match bias {
-            Some(bias) => inside.chunks_exact_mut(bias.len()).for_each(|pixel| pixel.copy_from_slice(bias)),
-            None => inside.fill(0.0),
-        }
+        let mut inside = Scratch::take(geometry.large[0] * geometry.large[1] * lanes); // [h'·w', o]
+        inside.chunks_exact_mut(lanes).for_each(|pixel| pixel.copy_from_slice(&bias));
         vectorised(
             #[inline(always)]
             || add_coefficients(plan, (n_images, image), products, &mut inside),
         );
-        write_channels_outside(&inside, geometry.large_channels, large);
+        write_channels_outside(&inside, lanes, large);
     });
 }
 
 #[inline(always)]
 fn add_coefficients(plan: &Plan, (n_images, image): (usize, usize), products: &[f32], large: &mut [f32]) {
-    let (channels, n_columns) = (plan.geometry.large_channels, plan.n_columns());
+    let (lanes, n_columns) = (plan.large_lanes(), plan.n_columns());
     let mut tiles = Workspace::new();
     for [y, x] in plan.tiles() {
         let rows = plan.rows_of_tile(n_images, image, [y, x]);
         let [size_y, size_x] = [plan.axes[0].size(y), plan.axes[1].size(x)];
         for phase in 0..plan.geometry.stride * plan.geometry.stride {
             let pixels = LargePixels::new(plan, [y, x], phase);
-            for (first, n_lanes) in lane_groups(channels) {
+            for first in (0..lanes).step_by(LANES) {
                 for i in 0..size_y.points {
                     for j in 0..size_x.points {
                         let index = i * MAX_POINTS + j;
-                        let start = rows[index] * n_columns + phase * channels + first;
-                        load(&mut tiles.from[index], &products[start..][..n_lanes]);
+                        let start = rows[index] * n_columns + phase * lanes + first;
+                        tiles.from[index].copy_from_slice(&products[start..][..LANES]);
                     }
                 }
                 tiles.apply(&size_y.interpolate, &size_x.interpolate);
                 for i in 0..size_y.points {
                     for j in 0..size_x.points {
                         if let Some(pixel) = pixels.at(i, j) {
-                            let to = &mut large[pixel * channels + first..][..n_lanes];
+                            let to = &mut large[pixel * lanes + first..][..LANES];
                             for (to, value) in to.iter_mut().zip(&tiles.to[i * MAX_POINTS + j]) {
                                 *to += value;
                             }
@@ -207,26 +187,21 @@ pub(super) fn write_small(
     bias: Option<&[f32]>,
     small: &mut [MaybeUninit<f32>],
 ) {
-    let geometry = &plan.geometry;
+    let (geometry, lanes) = (&plan.geometry, plan.small_lanes());
+    let bias = in_lanes(bias, lanes);
     small.par_chunks_exact_mut(geometry.small_len()).enumerate().for_each(|(image, small)| {
-        let mut inside = Scratch::take(geometry.small_len()); // [h·w, c]
+        let mut inside = Scratch::take(geometry.small[0] * geometry.small[1] * lanes); // [h·w, c]
         vectorised(
             #[inline(always)]
-            || collect_pixels(plan, (n_images, image), products, bias, &mut inside),
+            || collect_pixels(plan, (n_images, image), products, &bias, &mut inside),
         );
-        write_channels_outside(&inside, geometry.small_channels, small);
+        write_channels_outside(&inside, lanes, small);
     });
 }
 
 #[inline(always)]
-fn collect_pixels(
-    plan: &Plan,
-    (n_images, image): (usize, usize),
-    products: &[f32],
-    bias: Option<&[f32]>,
-    small: &mut [f32],
-) {
-    let channels = plan.geometry.small_channels;
+fn collect_pixels(plan: &Plan, (n_images, image): (usize, usize), products: &[f32], bias: &[f32], small: &mut [f32]) {
+    let lanes = plan.small_lanes();
     let width = plan.geometry.small[1];
     let collect = Matrices::new(plan, |size| size.evaluate.transposed());
     let mut tiles = Workspace::new();
@@ -234,24 +209,21 @@ fn collect_pixels(
         let [top, left] = [plan.axes[0].start(y), plan.axes[1].start(x)];
         let [size_y, size_x] = [plan.axes[0].size(y), plan.axes[1].size(x)];
         let rows = plan.rows_of_tile(n_images, image, [y, x]);
-        for (first, n_lanes) in lane_groups(channels) {
+        for first in (0..lanes).step_by(LANES) {
             for i in 0..size_y.points {
                 for j in 0..size_x.points {
                     let index = i * MAX_POINTS + j;
-                    let start = rows[index] * channels + first;
-                    load(&mut tiles.from[index], &products[start..][..n_lanes]);
+                    let start = rows[index] * lanes + first;
+                    tiles.from[index].copy_from_slice(&products[start..][..LANES]);
                 }
             }
             tiles.apply(collect.of(plan, 0, y), collect.of(plan, 1, x));
             for i in 0..size_y.pixels {
                 for j in 0..size_x.pixels {
-                    let start = ((top + i) * width + left + j) * channels + first;
-                    let to = &mut small[start..][..n_lanes];
-                    store(to, &tiles.to[i * MAX_POINTS + j]);
-                    if let Some(bias) = bias {
-                        for (to, bias) in to.iter_mut().zip(&bias[first..]) {
-                            *to += bias;
-                        }
+                    let start = ((top + i) * width + left + j) * lanes + first;
+                    let sums = tiles.to[i * MAX_POINTS + j].iter().zip(&bias[first..][..LANES]);
+                    for (to, (sum, bias)) in small[start..][..LANES].iter_mut().zip(sums) {
+                        *to = sum + bias;
                     }
                 }
             }
@@ -259,12 +231,20 @@ fn collect_pixels(
     }
 }
 
-/// [pixels, channels] → [channels, pixels], where nothing has been written yet.
-fn write_channels_outside(inside: &[f32], channels: usize, image: &mut [MaybeUninit<f32>]) {
-    assert_eq!(inside.len(), image.len());
-    let to = MatrixMut { start: image.as_mut_ptr().cast(), row: inside.len() / channels, column: 1 };
-    // SAFETY: the image has as many elements, and is exclusively borrowed.
-    unsafe { transpose_into(inside, channels, to) };
+/// [pixels, lanes] → [channels, pixels], where nothing has been written yet.
+fn write_channels_outside(inside: &[f32], lanes: usize, image: &mut [MaybeUninit<f32>]) {
+    let n_pixels = inside.len() / lanes;
+    let from = Rows { values: inside, stride: lanes, len: image.len() / n_pixels };
+    let to = MatrixMut { start: image.as_mut_ptr().cast(), row: n_pixels, column: 1 };
+    // SAFETY: the image has the channels of all pixels, and is exclusively borrowed.
+    unsafe { transpose_into(from, to) };
+}
+
+/// A bias for every lane; zeros where there is none.
+fn in_lanes(bias: Option<&[f32]>, lanes: usize) -> Vec<f32> {
+    let mut padded = bias.unwrap_or_default().to_vec();
+    padded.resize(lanes, 0.0);
+    padded
 }
 
 /// A matrix for each size of tile in each dimension.
