@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use multigen_training::bench::record::Surroundings;
 use multigen_training::bench::step::{Arithmetic, Request, measure};
 use multigen_training::bench::{self, Plan, Rival, workload};
 
@@ -35,6 +36,9 @@ pub struct Arguments {
     /// A Python with torch, for --compare pytorch
     #[arg(long, value_name = "PATH", default_value = "python3")]
     python: PathBuf,
+    /// Time the operators one by one instead, the fast path beside the portable one
+    #[arg(long, conflicts_with_all = ["nets", "batch", "compare", "json"])]
+    operators: bool,
     /// Write the figures of this command as JSON as well
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -76,6 +80,12 @@ impl Measured {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
+    let say = |line: &str| println!("{line}");
+    if arguments.operators {
+        let surroundings = Surroundings::detect(&arguments.places.root()?, &workspace::command_line(), None);
+        let results = arguments.places.results()?;
+        return Ok(bench::operators::run(&results, usize::from(arguments.steps), &surroundings, &say)?);
+    }
     let named = match arguments.nets.is_empty() {
         true => DEFAULT_NETS.map(str::to_owned).to_vec(),
         false => arguments.nets.clone(),
@@ -114,7 +124,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         json: arguments.json.clone(),
         results: arguments.places.results()?,
     };
-    bench::run(&plan, &own, &|line| println!("{line}"))?;
+    bench::run(&plan, &own, &say)?;
     Ok(())
 }
 

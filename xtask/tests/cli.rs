@@ -1,6 +1,7 @@
 //! The command line as a user meets it: what works, and what is refused in one line that says what to do.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -605,4 +606,41 @@ fn a_run_that_is_killed_and_one_that_is_interrupted_go_on_to_the_same_bytes() {
     };
     assert_eq!(history(whole.path()).len(), 121);
     assert_eq!(history(whole.path()), history(stopped.path()));
+}
+
+#[test]
+fn a_training_step_is_timed_and_the_figures_are_kept() {
+    let results = tempfile::tempdir().unwrap();
+    let json = results.path().join("figures.json");
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let bench = |net: &str, more: &[&str]| {
+        let mut arguments = vec!["bench".to_owned(), net.to_owned(), "--results".to_owned(), path(results.path())];
+        arguments.extend(["--batch", "2", "--steps", "1"].iter().chain(more).map(|word| (*word).to_owned()));
+        xtask(arguments)
+    };
+    let output = bench("operator-affine", &["--json", &path(&json)]);
+    succeeded(&output);
+    let text = String::from_utf8(output.stdout).unwrap();
+    for word in ["operator-affine, batch 2:", "layer, ms", "branches.digit", "action", "Adam:"] {
+        assert!(text.contains(word), "'{word}' is not in: {text}");
+    }
+    succeeded(&bench("alexnet-28", &["--compare", "candle", "--pairs", "1"]));
+    let table = fs::read_to_string(results.path().join("bench.md")).unwrap();
+    assert!(table.contains("| operator-affine, 2 |") && table.contains("| alexnet-28, 2 |"), "{table}");
+    let figures = fs::read_to_string(&json).unwrap();
+    assert!(figures.contains("\"net\": \"operator-affine\"") && figures.contains("\"ours_ms\""), "{figures}");
+    assert!(!figures.contains("alexnet"), "the JSON holds what its command measured: {figures}");
+}
+
+#[test]
+fn a_bench_that_cannot_run_is_refused() {
+    let results = tempfile::tempdir().unwrap();
+    let results = results.path().to_str().unwrap();
+    let bench = |more: &[&str]| refused_at_once(&xtask([&["bench", "--results", results], more].concat()));
+    says(&bench(&["digits-v3"]), &["digits-v3", "digits-v2", "alexnet-71"]);
+    says(&bench(&["--compare", "pytorch", "--python", "/no/python"]), &["/no/python", "--python PATH"]);
+    says(&bench(&["--compare", "candle", "--tuned"]), &["--tuned", "--compare pytorch"]);
+    fs::write(Path::new(results).join("bench.json"), "{}").unwrap();
+    let line = refused(&xtask(["bench", "operator-affine", "--batch", "1", "--steps", "1", "--results", results]));
+    says(&line, &["bench.json", "delete it"]);
 }

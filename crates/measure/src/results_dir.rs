@@ -3,6 +3,7 @@
 //! ```text
 //! results/index.html
 //! results/bench.md  bench.json                    times of training steps
+//! results/bench-operators.md                      times of operators
 //! results/cache/                                  runs and judges, ignored by git
 //! results/<experiment>/config.toml  manifest.json  metrics.csv  metrics.csv.gz  history.csv  evaluations.csv
 //!                      samples/<model>-seed<k>.safetensors
@@ -49,6 +50,11 @@ impl ResultsDir {
     /// The same figures, and more of them, as JSON.
     pub fn bench_json(&self) -> PathBuf {
         self.root.join("bench.json")
+    }
+
+    /// The table of times of the operators.
+    pub fn bench_operators(&self) -> PathBuf {
+        self.root.join("bench-operators.md")
     }
 
     /// What may be deleted and made again: runs with their checkpoints, judges.

@@ -8,9 +8,11 @@
 //! |---|---|
 //! | a step of ours or of stock candle, in this process | [`step`] |
 //! | what is trained | [`workload`] |
+//! | every operator, in this process | [`operators`] |
 //! | the processes of both sides | `process` |
 //! | the figures, as text, JSON and a table | [`record`] |
 
+pub mod operators;
 mod process;
 pub mod record;
 pub mod step;
@@ -19,9 +21,8 @@ pub mod workload;
 use std::path::PathBuf;
 use std::process::Command;
 
-use multigen_measure::{Machine, ResultsDir, rfc3339_utc};
+use multigen_measure::ResultsDir;
 
-use crate::provenance::{self, locked_version};
 use crate::{Error, Result};
 use process::PyTorch;
 use record::{Record, Rivalry, Surroundings};
@@ -80,15 +81,8 @@ pub fn run(plan: &Plan, own: &dyn Fn(&Request) -> Command, say: &dyn Fn(&str)) -
         Some(Rival::PyTorch { python, .. }) => Some(PyTorch::find(python, &plan.root)?),
         _ => None,
     };
-    let surroundings = Surroundings {
-        command: plan.command.clone(),
-        commit: provenance::commit(&plan.root),
-        date: rfc3339_utc(std::time::SystemTime::now()),
-        cpu: Machine::detect().cpu,
-        candle_version: locked_version(&plan.root, "candle-core"),
-        gemm_version: locked_version(&plan.root, "gemm"),
-        torch_version: pytorch.as_ref().map(|pytorch| pytorch.version.clone()),
-    };
+    let torch = pytorch.as_ref().map(|pytorch| pytorch.version.clone());
+    let surroundings = Surroundings::detect(&plan.root, &plan.command, torch);
     let mut records: Vec<Record> = Vec::new();
     for (net, batch) in &plan.nets {
         let record = measured(plan, (net, *batch), pytorch.as_ref(), &surroundings, own, say)?;

@@ -3,10 +3,11 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use multigen_measure::{Commit, ResultsDir, atomic_write};
+use multigen_measure::{Commit, Machine, ResultsDir, atomic_write, rfc3339_utc};
 use serde::{Deserialize, Serialize};
 
 use super::step::{Details, LayerTime, Measurement, median};
+use crate::provenance::{self, locked_version};
 use crate::{Error, Result};
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -93,6 +94,36 @@ pub struct Surroundings {
     pub gemm_version: Option<String>,
     /// Version of PyTorch, when it was compared.
     pub torch_version: Option<String>,
+}
+
+impl Surroundings {
+    /// Of the checkout at `root`, here and now.
+    pub fn detect(root: &Path, command: &str, torch_version: Option<String>) -> Self {
+        Self {
+            command: command.to_owned(),
+            commit: provenance::commit(root),
+            date: rfc3339_utc(std::time::SystemTime::now()),
+            cpu: Machine::detect().cpu,
+            candle_version: locked_version(root, "candle-core"),
+            gemm_version: locked_version(root, "gemm"),
+            torch_version,
+        }
+    }
+
+    /// Date, commit, processor and versions in one line.
+    pub(super) fn text(&self) -> String {
+        let Self { commit, date, cpu, candle_version, gemm_version, torch_version, .. } = self;
+        let commit = commit.as_ref().map_or("no repository".to_owned(), |commit| {
+            format!("commit {}{}", commit.hash, if commit.dirty { " with changes" } else { "" })
+        });
+        let mut text = format!("{date}, {commit}, {cpu}");
+        for (name, version) in [("candle", candle_version), ("gemm", gemm_version), ("PyTorch", torch_version)] {
+            if let Some(version) = version {
+                let _ = write!(text, ", {name} {version}");
+            }
+        }
+        text
+    }
 }
 
 impl Rivalry {
@@ -297,18 +328,14 @@ fn markdown(records: &[Record]) -> String {
 }
 
 fn layers_markdown(record: &Record) -> String {
-    let Surroundings { command, commit, date, cpu, .. } = &record.surroundings;
-    let mut text = format!("\n## {}, batch {}\n\n`{command}`  \n", record.net, record.batch);
-    let commit = commit.as_ref().map_or("no repository".to_owned(), |commit| {
-        format!("commit {}{}", commit.hash, if commit.dirty { " with changes" } else { "" })
-    });
-    let _ = write!(text, "{date}, {commit}, {cpu}, {} threads", record.threads);
-    let Surroundings { candle_version, gemm_version, torch_version, .. } = &record.surroundings;
-    for (name, version) in [("candle", candle_version), ("gemm", gemm_version), ("PyTorch", torch_version)] {
-        if let Some(version) = version {
-            let _ = write!(text, ", {name} {version}");
-        }
-    }
+    let mut text = format!(
+        "\n## {}, batch {}\n\n`{}`  \n{}, {} threads",
+        record.net,
+        record.batch,
+        record.surroundings.command,
+        record.surroundings.text(),
+        record.threads
+    );
     text.push_str(
         "\n\n| layer | forward, ms | backward, ms | update, ms | GFLOP | of the roof |\n|---|---|---|---|---|---|\n",
     );
@@ -413,7 +440,7 @@ mod tests {
         assert!(table.contains("Adam: 3.0 ms, 3.0 million parameters, 28 GB/s, 70 % of a copy's 40."), "{table}");
         // 3 GFLOP in 30 ms are 100 GFLOP/s, half of 200.
         assert!(table.contains("| fc5 | 10.00 | 20.00 | 2.00 | 3.00 | 50 % |"), "{table}");
-        assert!(table.contains("commit 0123456789ab with changes, a processor, 2 threads, candle 0.1, PyTorch 2.0"));
+        assert!(table.contains("commit 0123456789ab with changes, a processor, candle 0.1, PyTorch 2.0, 2 threads"));
         let json = read(&results.bench_json())?;
         for field in ["\"net\": \"digits-v2\"", "\"ours_ms\": 33.0", "\"pytorch_ms\": 90.0", "\"ratio\": 0.625"] {
             assert!(json.contains(field), "{field} in {json}");
