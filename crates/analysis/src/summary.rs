@@ -239,7 +239,7 @@ pub fn facts(manifest: &Manifest) -> Vec<(String, String, bool)> {
         fact("seeds", seeds.join(", "), false),
         fact("config hash", manifest.config_hash.clone(), true),
         fact(
-            "commit",
+            "measured by commit",
             manifest.commit.as_ref().map_or("none (not in a repository)".to_owned(), ToString::to_string),
             false,
         ),
@@ -253,6 +253,13 @@ pub fn facts(manifest: &Manifest) -> Vec<(String, String, bool)> {
     ];
     for (run, hash) in &manifest.run_hashes {
         facts.push((format!("run {run}"), hash.clone(), true));
+        if let Some(commits) = manifest.run_commits.get(run) {
+            let commits: Vec<String> = commits.iter().map(ToString::to_string).collect();
+            facts.push((format!("run {run}, trained by commit"), commits.join(", then "), false));
+        }
+    }
+    if let Some(commit) = manifest.judge.as_ref().and_then(|judge| judge.commit.as_ref()) {
+        facts.push(("judge, trained by commit".to_owned(), commit.to_string(), false));
     }
     facts
 }

@@ -127,6 +127,10 @@ fn manifest(experiment: &str, seeds: &[u64]) -> Manifest {
         config_hash: "5f4dcc3b5aa765d61d8327deb882cf99".into(),
         run_hashes: BTreeMap::from([("digits-v2-seed0".into(), "9a0364b9e99bb480dd25e1f0284c8555".into())]),
         commit: Some(Commit { hash: "0123456789abcdef".into(), dirty: true }),
+        run_commits: BTreeMap::from([(
+            "digits-v2-seed0".into(),
+            vec![Commit { hash: "aaaa".into(), dirty: false }, Commit { hash: "bbbb".into(), dirty: false }],
+        )]),
         command: "cargo xtask reproduce result-3 --seeds 3".into(),
         started: "2026-01-31T08:05:09Z".into(),
         duration_s: 512.0,
@@ -135,6 +139,7 @@ fn manifest(experiment: &str, seeds: &[u64]) -> Manifest {
             description: "A small convolutional network, trained on real images.".into(),
             n_images: 18_000,
             accuracy: BTreeMap::from([("digit".into(), 0.987), ("colour".into(), 1.0), ("transform".into(), 0.993)]),
+            commit: None,
         }),
         notes: vec!["The research's published picture of this case measures 18.4 to 19.5 dB.".into()],
     }
@@ -167,6 +172,7 @@ fn every_file_of_the_layout_is_made() {
         "`cargo xtask reproduce result-3 --seeds 3`",
         "5f4dcc3b5aa765d61d8327deb882cf99",
         "0123456789abcdef (dirty",
+        "aaaa, then bbbb",
         "| seeds | 0, 1, 2 |",
         "8 min 32 s",
         "Some CPU, 2 cores",

@@ -35,8 +35,12 @@ pub struct Manifest {
     pub config_hash: String,
     /// Hash of each training run, by `<model>-seed<k>`.
     pub run_hashes: BTreeMap<String, String>,
-    /// The commit of the code; none outside a repository.
+    /// The commit of the code that measured; none outside a repository.
     pub commit: Option<Commit>,
+    /// The commits of the code that trained each run, by `<model>-seed<k>`, several where it was stopped and went on with
+    /// another; nothing is known of runs without an entry.
+    #[serde(default)]
+    pub run_commits: BTreeMap<String, Vec<Commit>>,
     /// The exact command.
     pub command: String,
     /// When the command was started, RFC 3339 in UTC.
@@ -104,6 +108,9 @@ pub struct JudgeRecord {
     pub n_images: u64,
     /// Accuracy on them, by factor.
     pub accuracy: BTreeMap<String, f64>,
+    /// The commit of the code that trained it, where that is known.
+    #[serde(default)]
+    pub commit: Option<Commit>,
 }
 
 impl Manifest {
@@ -156,6 +163,7 @@ mod tests {
             config_hash: "abc".into(),
             run_hashes: BTreeMap::from([("operator-affine-seed0".into(), "def".into())]),
             commit: Some(Commit { hash: "0123".into(), dirty: true }),
+            run_commits: BTreeMap::from([("m-seed0".into(), vec![Commit { hash: "4567".into(), dirty: false }])]),
             command: "cargo xtask reproduce result-3".into(),
             started: "2026-01-31T08:05:09Z".into(),
             duration_s: 123.0,
@@ -164,6 +172,7 @@ mod tests {
                 description: "A small network.".into(),
                 n_images: 1000,
                 accuracy: BTreeMap::from([("digit".into(), 0.99)]),
+                commit: None,
             }),
             notes: vec!["18.4 dB in the research".into()],
         }

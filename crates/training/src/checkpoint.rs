@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use multigen_measure::EvaluationRow;
+use multigen_measure::{Commit, EvaluationRow};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,9 @@ pub struct Progress {
     pub evaluations: Vec<EvaluationRow>,
     /// Seconds of training so far, over all sittings.
     pub seconds: f64,
+    /// The commits of the code that trained, one after the other.
+    #[serde(default)]
+    pub commits: Vec<Commit>,
 }
 
 /// A checkpoint in memory.

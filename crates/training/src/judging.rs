@@ -11,7 +11,7 @@ use multigen_data::randomness::keyed_rng;
 use multigen_data::sets::digits;
 use multigen_data::sets::mnist::SIZE;
 use multigen_data::{DigitsConfig, Factors, LabelledImages, MnistSource, Part, transforms};
-use multigen_measure::JudgeRecord;
+use multigen_measure::{Commit, JudgeRecord};
 use multigen_models::{Judge, JudgeConfig};
 use multigen_ops::{self as ops, GradientBuffers};
 use ndarray::Array4;
@@ -82,7 +82,7 @@ impl TrainedJudge {
         training: &JudgeTraining,
         cache: &Path,
         device: &Device,
-        (interrupt, quiet): (&AtomicBool, bool),
+        (interrupt, quiet, commit): (&AtomicBool, bool, Option<&Commit>),
     ) -> Result<Self> {
         let factors = digits::factors(config)?;
         let heads = read_factors(&factors);
@@ -106,7 +106,8 @@ impl TrainedJudge {
         let painter = Painter::new(config)?;
         fit(&judge, &train, &painter, training, device, (interrupt, quiet))?;
         let test = source.load(Part::Test)?;
-        let record = test_accuracy(&judge, &test, &painter, training, device)?;
+        let mut record = test_accuracy(&judge, &test, &painter, training, device)?;
+        record.commit = commit.cloned();
         let trained = Self { judge, device: device.clone(), record };
         trained.save(&path)?;
         if !quiet {
@@ -303,5 +304,6 @@ fn test_accuracy(
         ),
         n_images: n as u64,
         accuracy: right.into_iter().map(|(factor, right)| (factor, right as f64 / n.max(1) as f64)).collect(),
+        commit: None,
     })
 }

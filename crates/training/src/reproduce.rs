@@ -61,6 +61,13 @@ pub struct PlannedRun {
     pub complete: bool,
 }
 
+impl PlannedRun {
+    /// `<model>-seed<k>`.
+    fn name(&self) -> String {
+        format!("{}-seed{}", self.config.model, self.config.seed)
+    }
+}
+
 /// The images of an experiment: loaded once, split per seed.
 pub struct Data {
     set: ImageSet,
@@ -209,6 +216,7 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
         manifest.write(&dir.manifest())?;
     }
 
+    let commit = manifest.commit.clone();
     std::fs::create_dir_all(&cache)
         .map_err(|e| Error::file(&cache, format!("cannot be made ({e}); free the disk or check its permissions")))?;
     let judge_training = JudgeTraining::of_profile(&experiment.profile);
@@ -218,11 +226,16 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
         &judge_training,
         &cache,
         &options.device.0,
-        (options.interrupt, options.quiet),
+        (options.interrupt, options.quiet, commit.as_ref()),
     )?;
     manifest.judge = Some(judge.record.clone());
 
-    let around = Surroundings { device: &options.device.0, interrupt: options.interrupt, quiet: options.quiet };
+    let around = Surroundings {
+        device: &options.device.0,
+        interrupt: options.interrupt,
+        quiet: options.quiet,
+        commit: commit.as_ref(),
+    };
     let mut figures = Figures::default();
     for &seed in &options.seeds {
         let rules = experiment.data.for_seed(seed).held_out;
@@ -231,6 +244,9 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
         figures.metrics.extend(evaluated.baselines(&judge)?);
         for planned in runs.iter().filter(|planned| planned.config.seed == seed) {
             let trained = train::train(&planned.config, &data.set, &split, &cache, around)?;
+            if !trained.progress.commits.is_empty() {
+                manifest.run_commits.insert(planned.name(), trained.progress.commits.clone());
+            }
             figures.add(&evaluated, planned, &trained, &judge)?;
         }
     }
@@ -287,11 +303,9 @@ fn manifest(
         models,
         seeds: options.seeds.clone(),
         config_hash: short_hash(&hashed),
-        run_hashes: runs
-            .iter()
-            .map(|run| (format!("{}-seed{}", run.config.model, run.config.seed), run.hash.clone()))
-            .collect(),
+        run_hashes: runs.iter().map(|run| (run.name(), run.hash.clone())).collect(),
         commit: provenance::commit(&options.root),
+        run_commits: BTreeMap::new(),
         command: options.command.clone(),
         started: measure::rfc3339_utc(started),
         duration_s: 0.0,

@@ -8,7 +8,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use multigen_data::randomness::keyed_rng;
 use multigen_data::{Batches, Gathered, ImageSet, Split};
-use multigen_measure::EvaluationRow;
+use multigen_measure::{Commit, EvaluationRow};
 use multigen_models::{Generator, LevelTable, Params};
 use multigen_ops::{Adam, AdamConfig, AdamParam, GradientBuffers};
 
@@ -45,6 +45,8 @@ pub struct Surroundings<'a> {
     pub interrupt: &'a AtomicBool,
     /// Say nothing.
     pub quiet: bool,
+    /// The commit of the code, which the run's record names.
+    pub commit: Option<&'a Commit>,
 }
 
 /// Trains a run, goes on with one that was stopped, or loads one that is complete.
@@ -87,6 +89,7 @@ pub fn train(run: &RunConfig, set: &ImageSet, split: &Split, cache: &Path, aroun
         best: None,
         evaluations: Vec::new(),
         seconds: 0.0,
+        commits: Vec::new(),
     };
     if let Some(last) = checkpoint::load(&files.last(), &hash)? {
         generator.params().load(&files.last().display().to_string(), &last.weights)?;
@@ -95,6 +98,10 @@ pub fn train(run: &RunConfig, set: &ImageSet, split: &Split, cache: &Path, aroun
         if !around.quiet {
             eprintln!("{label}: going on from step {} of {}", progress.step, config.steps);
         }
+    }
+
+    if let Some(commit) = around.commit.filter(|commit| !progress.commits.contains(commit)) {
+        progress.commits.push(commit.clone());
     }
 
     let mut batches = Batches::new(split.train.clone(), config.batch, run.seed)?;

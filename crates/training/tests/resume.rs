@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use candle_core::Device;
 use multigen_data::sets::digits;
 use multigen_data::{DigitsConfig, ImageSet, MnistSource, Part, Split};
+use multigen_measure::Commit;
 use multigen_models::concatenating::{Branch, ConcatenatingConfig, FeatureMap, FillingRules};
 use multigen_models::layers::Upsampling;
 use multigen_models::{Activation, GeneratorConfig, presets};
@@ -76,7 +77,7 @@ fn config(seed: u64) -> RunConfig {
 
 fn run(config: &RunConfig, cache: &Path, interrupt: &AtomicBool) -> Result<Trained> {
     let (set, split, _) = data();
-    train(config, set, split, cache, Surroundings { device: &Device::Cpu, interrupt, quiet: true })
+    train(config, set, split, cache, Surroundings { device: &Device::Cpu, interrupt, quiet: true, commit: None })
 }
 
 fn files(config: &RunConfig, cache: &Path) -> RunFiles {
@@ -112,6 +113,22 @@ fn message(result: Result<Trained>) -> String {
 fn figures(trained: &Trained) -> (Vec<(u64, u64)>, String) {
     let history = trained.history.iter().map(|point| (point.loss.to_bits(), point.learning_rate.to_bits())).collect();
     (history, format!("{:?} {:?}", trained.progress.evaluations, trained.progress.best))
+}
+
+#[test]
+fn a_run_names_the_commits_that_trained_it_also_when_it_is_reused_by_another() {
+    let cache = tempfile::tempdir().unwrap();
+    let (set, split, _) = data();
+    let run_at = |hash: &str, interrupt| {
+        let commit = Commit { hash: hash.to_owned(), dirty: false };
+        let around = Surroundings { device: &Device::Cpu, interrupt, quiet: true, commit: Some(&commit) };
+        train(&config(4), set, split, cache.path(), around)
+    };
+    let hashes = |trained: Trained| trained.progress.commits.into_iter().map(|commit| commit.hash).collect::<Vec<_>>();
+    assert!(matches!(run_at("first", &STOP), Err(Error::Interrupted { .. })));
+    assert!(matches!(run_at("first", &STOP), Err(Error::Interrupted { .. })));
+    assert_eq!(hashes(run_at("second", &GO).unwrap()), ["first", "second"]);
+    assert_eq!(hashes(run_at("third", &GO).unwrap()), ["first", "second"], "the third one trained nothing");
 }
 
 #[test]
