@@ -91,6 +91,9 @@ impl ConcatenatingConfig {
         if let Some(b) = self.branches.iter().find(|b| b.levels == 0 || b.fc1 == 0 || b.fc2 == 0) {
             return Err(wrong(format!("branch {}: levels and widths must be at least 1", b.factor)));
         }
+        if let Some(i) = self.hidden.iter().position(|width| *width == 0) {
+            return Err(wrong(format!("fc{}: width 0, expected at least 1", i + 3)));
+        }
         upsampled_size(network, self.map, &self.upsampling)
     }
 

@@ -2,12 +2,11 @@
 
 Usage: python pytorch_step.py --net NET [--batch N] [--steps N] [--threads N]
        python pytorch_step.py --list
-Prints one JSON line: {"step_ms": [of each step], "threads", "peak_memory_bytes"}; with --list {"nets", "torch"}.
+Prints one JSON line: {"step_ms": [of each step], "threads", "memory_before_bytes" (network built), "peak_memory_bytes"}; with --list {"nets", "torch"}.
 """
 
 import argparse
 import json
-import resource
 import time
 
 import torch
@@ -118,6 +117,15 @@ def classification(net, batch, size):
     return lambda: sum(nn.functional.cross_entropy(logits, label) for logits, label in zip(net(images), labels))
 
 
+def memory(name):
+    """A line such as "VmHWM:  123456 kB" of Linux's /proc/self/status, in bytes; None elsewhere."""
+    try:
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith(name))
+    except (OSError, StopIteration):
+        return None
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--net", choices=list(NETS), default="digits-v2")
@@ -142,7 +150,7 @@ def main():
         biases = [p for name, p in net.named_parameters() if name.endswith("bias")]
         groups.append({"params": biases, "lr": 4e-4, "weight_decay": 0.0})
     optimiser = torch.optim.Adam(groups, lr=2e-4, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    times = []
+    times, memory_before_bytes = [], memory("VmRSS:")
     for step in range(args.steps + 2):
         start = time.perf_counter()
         optimiser.zero_grad()
@@ -152,9 +160,10 @@ def main():
         loss.item()
         if step >= 2:  # the first steps allocate
             times.append((time.perf_counter() - start) * 1e3)
-    # Linux counts in KiB.
-    peak_memory_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"step_ms": times, "threads": torch.get_num_threads(), "peak_memory_bytes": peak_memory_bytes}))
+    print(json.dumps({
+        "step_ms": times, "threads": torch.get_num_threads(),
+        "memory_before_bytes": memory_before_bytes, "peak_memory_bytes": memory("VmHWM:"),
+    }))
 
 
 if __name__ == "__main__":

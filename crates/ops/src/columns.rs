@@ -16,11 +16,14 @@ use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Values of a block of columns, which should stay in the second-level cache with what they are multiplied by.
-const BLOCK_VALUES: usize = 1 << 16;
+/// Values of a block of columns, which should stay in the second-level cache with what they are multiplied by; few in this
+/// crate's own tests, which thereby see several blocks.
+const BLOCK_VALUES: usize = if cfg!(test) { 1 << 9 } else { 1 << 16 };
 /// Images are summed into the weight's gradient in this many parts, whatever the number of threads: the order of the sum,
 /// and so its bytes, depend on nothing else.
 const GRADIENT_PARTS: usize = 16;
+/// Values of all parts together, at most (64 MiB): of a large weight there are fewer parts.
+const GRADIENT_VALUES: usize = 1 << 24;
 
 /// large ← bias + columns put back, where columns = wᵀ·small.
 pub(crate) fn spread(
@@ -88,7 +91,8 @@ pub(crate) fn gradients(
 ) {
     let shape = Shape::of(geometry);
     let (weight, mut gathered) = gathered.unzip();
-    let images_per_part = geometry.n.div_ceil(GRADIENT_PARTS);
+    let n_parts = (GRADIENT_VALUES / gradient.len()).clamp(1, GRADIENT_PARTS);
+    let images_per_part = geometry.n.div_ceil(n_parts);
     let mut sums = Scratch::take(geometry.n.div_ceil(images_per_part) * gradient.len());
     let (small_len, large_len) = (images_per_part * geometry.small_len(), images_per_part * geometry.large_len());
     // Where nothing is gathered, every part has an empty piece of it.

@@ -116,7 +116,7 @@ fn validate(
 ) -> Result<Geometry> {
     let Conv2dConfig { stride, padding } = config;
     let small = |large: usize, k: usize| {
-        let room = (large + 2 * padding).checked_sub(k)?;
+        let room = padding.checked_mul(2)?.checked_add(large)?.checked_sub(k)?;
         Some(room.checked_div(stride)? + 1)
     };
     if let (&[n, ci, h, w], &[co, weight_ci, k, k_w]) = (x.dims(), weight.dims())

@@ -110,8 +110,10 @@ fn validate(
     activation: Activation<'_>,
 ) -> Result<Geometry> {
     let ConvTranspose2dConfig { stride, padding } = config;
-    let large =
-        |small: usize, k: usize| ((small.checked_sub(1)? * stride) + k).checked_sub(2 * padding).filter(|&len| len > 0);
+    let large = |small: usize, k: usize| {
+        let reach = small.checked_sub(1)?.checked_mul(stride)?.checked_add(k)?;
+        reach.checked_sub(padding.checked_mul(2)?).filter(|&len| len > 0)
+    };
     if let (&[n, ci, h, w], &[weight_ci, co, k, k_w]) = (x.dims(), weight.dims())
         && n * ci * co * k * stride > 0
         && ci == weight_ci
@@ -168,13 +170,20 @@ impl Weighted for ConvTranspose2d {
     fn backward(&self, x: &Tensor, weight: &Tensor, grad: &Tensor) -> candle_core::Result<Gradients> {
         let geometry = &self.geometry;
         let mut grad_x = x.track_op().then(|| Fresh::new(x.elem_count()));
+        let mut is_written = false;
         let grad_weight = with_values(grad, |grad| {
             with_values(x, |small| {
                 with_values(weight, |w| {
-                    into_buffer_or_tensor(weight, |gradient, keep| {
+                    let grad_weight = into_buffer_or_tensor(weight, |gradient, keep| {
+                        is_written = true;
                         let gathered = grad_x.as_mut().map(|grad_x| (w, grad_x.places()));
                         convolution::gradients(geometry, small, grad, gradient, keep, gathered);
-                    })
+                    });
+                    // A weight that needs no gradient leaves x's to be computed alone.
+                    if let (false, Some(grad_x)) = (is_written, &mut grad_x) {
+                        convolution::gather(geometry, grad, w, None, grad_x.places());
+                    }
+                    grad_weight
                 })
             })
         })????;

@@ -50,10 +50,10 @@ impl Geometry {
     fn way(&self) -> Way {
         let columns = self.large_channels * self.kernel * self.kernel;
         let direct = self.small[0] * self.small[1] * columns * (self.small_channels + COST_OF_COLUMN);
-        let phases = self.stride * self.stride * self.large_channels;
-        let of_row = self.small_channels * phases + COST_OF_POINT * (self.small_channels + phases);
-        match toom_cook::rows_per_image(self) {
-            Some(rows) if rows * of_row < direct => Way::ToomCook,
+        match toom_cook::size_per_image(self) {
+            Some([rows, small, large]) if rows * (small * large + COST_OF_POINT * (small + large)) < direct => {
+                Way::ToomCook
+            }
             _ => Way::Columns,
         }
     }
@@ -134,48 +134,171 @@ mod tests {
     type Spread = fn(&Geometry, &[f32], &[f32], Option<&[f32]>, &mut [MaybeUninit<f32>]);
     type Gradients = fn(&Geometry, &[f32], &[f32], &mut [f32], f32, Option<(&[f32], &mut [MaybeUninit<f32>])>);
 
-    /// The results of all kernels of one way, one after the other.
-    fn results(g: &Geometry, seed: u64, [spread, gather]: [Spread; 2], gradients: Gradients) -> Vec<f32> {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let (small, large) = (random(&mut rng, g.n * g.small_len()), random(&mut rng, g.n * g.large_len()));
-        let weight = random(&mut rng, g.small_channels * g.large_channels * g.kernel * g.kernel);
-        let (bias_o, bias_c) = (random(&mut rng, g.large_channels), random(&mut rng, g.small_channels));
-        let mut gradient = random(&mut rng, weight.len());
-        let mut all = Vec::new();
-        let mut written = |len: usize, write: &mut dyn FnMut(&mut [MaybeUninit<f32>])| {
-            let mut to = vec![MaybeUninit::new(f32::NAN); len];
-            write(&mut to);
-            // SAFETY: every element was initialised when the vector was made.
-            all.extend(to.iter().map(|value| unsafe { value.assume_init() }));
-        };
-        written(large.len(), &mut |to| spread(g, &small, &weight, Some(&bias_o), to));
-        written(large.len(), &mut |to| spread(g, &small, &weight, None, to));
-        written(small.len(), &mut |to| gather(g, &large, &weight, Some(&bias_c), to));
-        written(small.len(), &mut |to| gradients(g, &small, &large, &mut gradient, 1.0, Some((&weight, to))));
-        all.extend(&gradient);
-        gradients(g, &small, &large, &mut gradient, 0.0, None);
-        all.extend(&gradient);
-        all
+    /// The arguments of all kernels.
+    struct Arguments {
+        small: Vec<f32>,
+        large: Vec<f32>,
+        weight: Vec<f32>,
+        bias_o: Vec<f32>,
+        bias_c: Vec<f32>,
+        gradient: Vec<f32>,
     }
 
+    impl Arguments {
+        fn random(g: &Geometry, rng: &mut impl Rng) -> Self {
+            let n_weights = g.small_channels * g.large_channels * g.kernel * g.kernel;
+            Self {
+                small: random(rng, g.n * g.small_len()),
+                large: random(rng, g.n * g.large_len()),
+                weight: random(rng, n_weights),
+                bias_o: random(rng, g.large_channels),
+                bias_c: random(rng, g.small_channels),
+                gradient: random(rng, n_weights),
+            }
+        }
+
+        /// The result of every kernel of one way, with and without what may be left out.
+        fn results(&self, g: &Geometry, [spread, gather]: [Spread; 2], gradients: Gradients) -> [Vec<f32>; 7] {
+            let written = |len: usize, write: &mut dyn FnMut(&mut [MaybeUninit<f32>])| -> Vec<f32> {
+                let mut to = vec![MaybeUninit::new(f32::NAN); len];
+                write(&mut to);
+                // SAFETY: every element was initialised when the vector was made.
+                to.iter().map(|value| unsafe { value.assume_init() }).collect()
+            };
+            let Self { small, large, weight, .. } = self;
+            let (mut kept, mut alone) = (self.gradient.clone(), vec![f32::NAN; self.gradient.len()]);
+            [
+                written(large.len(), &mut |to| spread(g, small, weight, Some(&self.bias_o), to)),
+                written(large.len(), &mut |to| spread(g, small, weight, None, to)),
+                written(small.len(), &mut |to| gather(g, large, weight, Some(&self.bias_c), to)),
+                written(small.len(), &mut |to| gather(g, large, weight, None, to)),
+                written(small.len(), &mut |to| gradients(g, small, large, &mut kept, 1.0, Some((weight, to)))),
+                kept,
+                {
+                    gradients(g, small, large, &mut alone, 0.0, None);
+                    alone
+                },
+            ]
+        }
+
+        /// The same by the definition, in 64-bit floats.
+        fn exact(&self, g: &Geometry) -> [Vec<f64>; 7] {
+            let Geometry { n, small_channels, large_channels, small: [h, w], large: [lh, lw], kernel, .. } = *g;
+            let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
+            let (small, large, weight) = (wide(&self.small), wide(&self.large), wide(&self.weight));
+            let mut spread = vec![0.0; large.len()];
+            let mut gathered = vec![0.0; small.len()];
+            let mut gradient = vec![0.0; weight.len()];
+            for image in 0..n {
+                for c in 0..small_channels {
+                    for o in 0..large_channels {
+                        for pixel in 0..h * w {
+                            for tap in 0..kernel * kernel {
+                                let y = (pixel / w * g.stride + tap / kernel).checked_sub(g.padding);
+                                let x = (pixel % w * g.stride + tap % kernel).checked_sub(g.padding);
+                                let (Some(y), Some(x)) = (y.filter(|y| *y < lh), x.filter(|x| *x < lw)) else {
+                                    continue;
+                                };
+                                let s = (image * small_channels + c) * h * w + pixel;
+                                let l = ((image * large_channels + o) * lh + y) * lw + x;
+                                let t = (c * large_channels + o) * kernel * kernel + tap;
+                                spread[l] += small[s] * weight[t];
+                                gathered[s] += large[l] * weight[t];
+                                gradient[t] += small[s] * large[l];
+                            }
+                        }
+                    }
+                }
+            }
+            let biased = |values: &[f64], bias: &[f32], plane: usize| -> Vec<f64> {
+                let channel = |i: usize| i / plane % bias.len();
+                values.iter().enumerate().map(|(i, value)| value + f64::from(bias[channel(i)])).collect()
+            };
+            let kept = gradient.iter().zip(&self.gradient).map(|(sum, kept)| sum + f64::from(*kept)).collect();
+            [
+                biased(&spread, &self.bias_o, lh * lw),
+                spread,
+                biased(&gathered, &self.bias_c, h * w),
+                gathered.clone(),
+                gathered,
+                kept,
+                gradient,
+            ]
+        }
+    }
+
+    /// The largest errors of both ways, each as a share of its result's largest value.
+    fn check(g: &Geometry, rng: &mut impl Rng) -> [f64; 2] {
+        let arguments = Arguments::random(g, rng);
+        let exact = arguments.exact(g);
+        let tiled =
+            (g.taps() <= 7).then(|| arguments.results(g, [toom_cook::spread, toom_cook::gather], toom_cook::gradients));
+        let direct = arguments.results(g, [columns::spread, columns::gather], columns::gradients);
+        [tiled, Some(direct)].map(|results| {
+            let errors = results.iter().flatten().zip(&exact).map(|(found, exact)| {
+                let scale = exact.iter().fold(1e-30f64, |scale, value| scale.max(value.abs()));
+                let differences = found.iter().zip(exact).map(|(found, exact)| (f64::from(*found) - exact).abs());
+                // A NaN must not be smaller than anything.
+                differences.fold(0.0f64, |most, error| if error > most || error.is_nan() { error } else { most })
+                    / scale
+            });
+            errors.fold(0.0, |most, error| if error > most || error.is_nan() { error } else { most })
+        })
+    }
+
+    /// Sizes of 1, kernels below and far above the stride, padding of the kernel's size, rows and columns that no window
+    /// reaches, several blocks of images and of lines.
     #[test]
-    fn both_ways_agree_on_random_shapes() {
+    fn both_ways_match_the_definition_on_random_shapes() {
         let mut rng = ChaCha8Rng::seed_from_u64(11);
-        for case in 0..60 {
-            let kernel = rng.random_range(1..6);
-            let stride = rng.random_range(1..4);
+        let mut seen = [0; 9];
+        for _ in 0..150 {
+            let (kernel, stride) = (rng.random_range(1..9), rng.random_range(1..4));
             let channels = [rng.random_range(1..40), rng.random_range(1..20)];
             let small = [rng.random_range(1..12), rng.random_range(1..12)];
-            let most = (kernel - 1) / 2;
-            let mut g =
-                geometry(rng.random_range(1..20), channels, small, [kernel, stride, rng.random_range(0..=most)]);
-            // A convolution may leave rows and columns that no window reaches.
+            let padding = rng.random_range(0..=kernel);
+            if small.iter().any(|len| (len - 1) * stride + kernel <= 2 * padding) {
+                continue;
+            }
+            let mut g = geometry(rng.random_range(1..20), channels, small, [kernel, stride, padding]);
             g.large = g.large.map(|len| len + rng.random_range(0..stride));
-            let tiled = results(&g, case, [toom_cook::spread, toom_cook::gather], toom_cook::gradients);
-            let direct = results(&g, case, [columns::spread, columns::gather], columns::gradients);
-            let scale = tiled.iter().fold(1.0f32, |scale, value| scale.max(value.abs()));
-            for (i, (a, b)) in tiled.iter().zip(&direct).enumerate() {
-                assert!((a - b).abs() <= 2e-5 * scale, "{g:?}: {a} and {b} at {i}, scale {scale}");
+            let [tiled, direct] = check(&g, &mut rng);
+            assert!(direct <= 2e-6, "{g:?}: columns {direct:.1e}");
+            assert!(tiled <= 5e-5, "{g:?}: polynomials {tiled:.1e}");
+            seen[g.taps()] += 1;
+        }
+        assert!(seen[1..].iter().all(|times| *times > 0), "every number of taps: {seen:?}");
+    }
+
+    /// The layers that go by polynomials, all but their numbers of channels and images.
+    #[test]
+    fn polynomials_keep_their_precision_on_the_networks_shapes_and_at_other_scales() {
+        let mut rng = ChaCha8Rng::seed_from_u64(12);
+        for (small, numbers) in [
+            ([7, 7], [4, 2, 1]),
+            ([14, 14], [4, 2, 1]),
+            ([28, 28], [5, 1, 2]),
+            ([8, 8], [5, 2, 1]),
+            ([17, 17], [5, 2, 1]),
+            ([15, 15], [5, 1, 2]),
+            ([7, 7], [3, 1, 1]),
+        ] {
+            let g = geometry(2, [64, 32], small, numbers);
+            let [tiled, _] = check(&g, &mut rng);
+            assert!(tiled <= 2e-5, "{g:?}: {tiled:.1e}");
+        }
+        let g = geometry(1, [32, 16], [7, 7], [4, 2, 1]);
+        for scale in [1e-18f32, 1e18] {
+            let mut arguments = Arguments::random(&g, &mut rng);
+            arguments.small.iter_mut().for_each(|value| *value *= scale);
+            let exact = &arguments.exact(&g)[1];
+            let mut to = vec![MaybeUninit::new(f32::NAN); exact.len()];
+            toom_cook::spread(&g, &arguments.small, &arguments.weight, None, &mut to);
+            let largest = exact.iter().fold(0.0f64, |scale, value| scale.max(value.abs()));
+            for (found, exact) in to.iter().zip(exact) {
+                // SAFETY: every element was initialised when the vector was made.
+                let found = f64::from(unsafe { found.assume_init() });
+                assert!((found - exact).abs() <= 2e-5 * largest, "{scale}: {found} for {exact}");
             }
         }
     }
@@ -188,6 +311,7 @@ mod tests {
             ("kdef-small, last", geometry(32, [184, 3], [35, 35], [5, 2, 1])),
             ("alexnet-71-s2, first", geometry(32, [96, 3], [31, 31], [11, 2, 0])),
             ("mask head", geometry(128, [2, 3], [28, 28], [1, 1, 0])),
+            ("lanes of zeros count", geometry(1, [1, 64], [28, 28], [5, 1, 2])),
         ];
         let tiled = [
             ("digits-v2, first", geometry(128, [256, 256], [7, 7], [4, 2, 1])),

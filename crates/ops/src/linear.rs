@@ -102,6 +102,7 @@ fn validate(
                 && n_out > 0
                 && n_in == weight_in
                 && bias.is_none_or(|dims| dims == [n_out])
+                && !dims.is_empty()
                 && dims.iter().product::<usize>() == n_out
         }
         _ => false,

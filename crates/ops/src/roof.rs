@@ -1,10 +1,10 @@
-//! The roofs: how fast this machine multiplies large matrices and copies memory now, to hold a training step against.
+//! The roofs: how fast this machine multiplies large matrices and updates memory now, to hold a training step against.
 
 use rayon::prelude::*;
 use std::time::Instant;
 
-/// Values that a task copies at a time.
-const COPY_CHUNK: usize = 1 << 16;
+/// Values that a task updates at a time.
+const CHUNK: usize = 1 << 16;
 
 /// Threads that the operators run on.
 pub fn threads() -> usize {
@@ -40,19 +40,21 @@ pub fn product_gflop_per_s(size: usize, repeats: usize) -> f64 {
     2.0 * (size as f64).powi(3) / best / 1e9
 }
 
-/// Gigabytes per second, read and written together, of a copy of `len` 32-bit values on all threads, the best of
-/// `repeats`. Ask for more than the caches hold.
-pub fn copy_gb_per_s(len: usize, repeats: usize) -> f64 {
-    let from = vec![1.0f32; len];
-    let mut to = vec![0.0f32; len];
+/// Gigabytes per second, read and written together, of y ← y + a·x over `len` 32-bit values on all threads, the best of
+/// `repeats`: the traffic of an optimiser, which like this reads all that it writes. Ask for more than the caches hold.
+pub fn update_gb_per_s(len: usize, repeats: usize) -> f64 {
+    let x = vec![1.0f32; len];
+    let mut y = vec![0.0f32; len];
     let mut best = f64::INFINITY;
     for _ in 0..=repeats {
-        // The first copy also fetches the pages, and is never the best.
+        // The first run also fetches the pages, and is never the best.
         let started = Instant::now();
-        to.par_chunks_mut(COPY_CHUNK).zip(from.par_chunks(COPY_CHUNK)).for_each(|(to, from)| to.copy_from_slice(from));
+        y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
+            y.iter_mut().zip(x).for_each(|(y, x)| *y += 0.5 * x);
+        });
         best = best.min(started.elapsed().as_secs_f64());
     }
-    2.0 * 4.0 * len as f64 / best / 1e9
+    3.0 * 4.0 * len as f64 / best / 1e9
 }
 
 /// product ← lhs·rhs, columns one after the other: lhs is size × size, the others size × some columns.
@@ -103,7 +105,7 @@ mod tests {
             assert!(figure.is_finite() && figure > 0.0, "{figure}");
         }
         assert_eq!(product_gflop_per_s(0, 1), 0.0);
-        let figure = copy_gb_per_s(1 << 18, 1);
+        let figure = update_gb_per_s(1 << 18, 1);
         assert!(figure.is_finite() && figure > 0.0, "{figure}");
         assert!(threads() >= 1);
     }

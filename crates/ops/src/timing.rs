@@ -14,6 +14,7 @@ use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor};
 use std::cell::RefCell;
 use std::fmt::Arguments;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// What a section took, summed over all its uses while it was recorded.
@@ -31,6 +32,8 @@ pub struct SectionTime {
 
 #[derive(Default)]
 struct Recorder {
+    /// Tells the boundaries of this recorder's graphs from those of others.
+    id: u64,
     sections: Vec<SectionTime>,
     /// The section whose gradients are being computed, and since when.
     open: Option<(usize, Instant)>,
@@ -52,6 +55,8 @@ impl Recorder {
     }
 }
 
+static N_RECORDERS: AtomicU64 = AtomicU64::new(0);
+
 thread_local! {
     static RECORDER: RefCell<Option<Recorder>> = const { RefCell::new(None) };
 }
@@ -61,7 +66,8 @@ thread_local! {
 /// `f` has to hold whole steps, and to say [`end_backward`] after a backward pass unless it ends there: a section that
 /// begins with what needs no gradient ends with the backward pass, or where the next section begins.
 pub fn record<R>(f: impl FnOnce() -> R) -> (R, Vec<SectionTime>) {
-    let before = RECORDER.replace(Some(Recorder::default()));
+    let id = N_RECORDERS.fetch_add(1, Ordering::Relaxed);
+    let before = RECORDER.replace(Some(Recorder { id, ..Recorder::default() }));
     let result = f();
     let now = Instant::now();
     let mut recorder = RECORDER.replace(before).unwrap_or_default();
@@ -75,7 +81,10 @@ pub fn end_backward() {
     with_recorder(|recorder| recorder.close(now));
 }
 
-/// Runs the update of a parameter, and charges it to the section after which the parameter is named, if there is one.
+/// The section that parameters are charged to after which no section is named.
+const OTHER_PARAMETERS: &str = "other parameters";
+
+/// Runs the update of a parameter, and charges it to the section after which the parameter is named.
 pub(crate) fn update<R>(parameter: &str, run: impl FnOnce() -> R) -> R {
     let started = Instant::now();
     let result = run();
@@ -84,9 +93,9 @@ pub(crate) fn update<R>(parameter: &str, run: impl FnOnce() -> R) -> R {
         let owns = |section: &SectionTime| {
             parameter.strip_prefix(section.name.as_str()).is_some_and(|rest| rest.starts_with('.'))
         };
-        if let Some(section) = recorder.sections.iter_mut().find(|section| owns(section)) {
-            section.update += took;
-        }
+        let owner = recorder.sections.iter().position(owns);
+        let owner = owner.unwrap_or_else(|| recorder.index(format_args!("{OTHER_PARAMETERS}")));
+        recorder.sections[owner].update += took;
     });
     result
 }
@@ -120,15 +129,16 @@ pub fn section_of<E: From<Error>>(
     inputs: &[Tensor],
     forward: impl FnOnce(&[Tensor]) -> std::result::Result<Tensor, E>,
 ) -> std::result::Result<Tensor, E> {
-    let recorded = RECORDER.with_borrow_mut(|recorder| recorder.as_mut().map(|recorder| recorder.index(name)));
-    let Some(section) = recorded else { return forward(inputs) };
-    let start = |x: &Tensor| boundary(x, Boundary { section, is_end: false });
+    let recorded =
+        RECORDER.with_borrow_mut(|recorder| recorder.as_mut().map(|recorder| (recorder.id, recorder.index(name))));
+    let Some((recorder, section)) = recorded else { return forward(inputs) };
+    let start = |x: &Tensor| boundary(x, Boundary { recorder, section, is_end: false });
     let inputs = inputs.iter().map(start).collect::<Result<Vec<_>>>()?;
     let started = Instant::now();
     let y = forward(&inputs)?;
     let took = started.elapsed();
     with_recorder(|recorder| recorder.sections[section].forward += took);
-    Ok(boundary(&y, Boundary { section, is_end: true })?)
+    Ok(boundary(&y, Boundary { recorder, section, is_end: true })?)
 }
 
 /// `x` behind an operator that notices when its gradient passes; `x` itself where no gradient will.
@@ -140,6 +150,8 @@ fn boundary(x: &Tensor, boundary: Boundary) -> Result<Tensor> {
 }
 
 struct Boundary {
+    /// Whose section it is: a graph may outlive the recording that it was made in.
+    recorder: u64,
     section: usize,
     /// Whether it stands after the section; a gradient meets that one first.
     is_end: bool,
@@ -157,6 +169,9 @@ impl CustomOp1 for Boundary {
     fn bwd(&self, _: &Tensor, _: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
         let now = Instant::now();
         with_recorder(|recorder| {
+            if recorder.id != self.recorder {
+                return;
+            }
             recorder.close(now);
             recorder.open = self.is_end.then_some((self.section, now));
         });
@@ -171,7 +186,8 @@ mod tests {
 
     type Outcome = std::result::Result<(), Box<dyn std::error::Error>>;
 
-    const PAUSE: Duration = Duration::from_millis(30);
+    /// Far longer than anything else here takes, also on a busy machine.
+    const PAUSE: Duration = Duration::from_millis(100);
 
     /// An operator that takes at least [`PAUSE`] in either direction.
     struct Slow;
@@ -244,8 +260,19 @@ mod tests {
         });
         outcome?;
         assert!(times[1].update >= 2 * PAUSE && times[0].update.is_zero() && times[2].update.is_zero(), "{times:?}");
+        assert!(times[3].name == OTHER_PARAMETERS && times[3].update >= 2 * PAUSE, "{times:?}");
         // The first section begins with a variable, so its gradient's end is seen, and the updates are not counted.
         assert!(times[0].backward < PAUSE, "{times:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_graph_of_another_recording_is_charged_to_nobody() -> Outcome {
+        let x = Var::new(&[1f32, -2.0], &Device::Cpu)?;
+        let (earlier, _) = record(|| graph(x.as_tensor()));
+        let earlier = earlier?.sum_all()?;
+        let (gradients, times) = record(|| earlier.backward());
+        assert!(gradients?.get(x.as_tensor()).is_some() && times.is_empty(), "{times:?}");
         Ok(())
     }
 

@@ -59,8 +59,11 @@ fn an_activation_at_the_end_is_the_activation_after_it() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     for case in 0..40 {
         let n = rng.random_range(1..6);
-        let (ci, co) = (rng.random_range(1..20), rng.random_range(1..20));
-        let (size, kernel) = (rng.random_range(3..9), rng.random_range(1..4));
+        // Few channels are convolved by columns, many by polynomials.
+        let few = case % 10 != 0;
+        let mut channels = || if few { rng.random_range(1..20) } else { 96 };
+        let (ci, co) = (channels(), channels());
+        let (size, kernel) = if few { (rng.random_range(3..9), rng.random_range(1..4)) } else { (8, 3) };
         let stride = rng.random_range(1..3);
         let x4 = random(&mut rng, &[n, ci, size, size]);
         let x2 = random(&mut rng, &[n, ci]);
@@ -128,6 +131,55 @@ fn an_activation_at_the_end_is_the_activation_after_it() {
                         }
                         None => assert!(found.get(var).is_none() && buffers.get(name).is_err(), "{what}"),
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Every operator with every subset of its arguments needing a gradient: those get the one that they get with all the
+/// others, and the others get none.
+#[test]
+fn arguments_that_need_no_gradient_leave_the_others_theirs() {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let conv = ops::Conv2dConfig { stride: 1, padding: 1 };
+    let deconv = ops::ConvTranspose2dConfig { stride: 2, padding: 1 };
+    let run = |operator: usize, t: &[Tensor]| {
+        let activation = Activation::Prelu(&t[3]);
+        match operator {
+            0 => ops::linear_activated(&t[0], &t[1], Some(&t[2]), &[4], activation),
+            1 => ops::conv2d_activated(&t[0], &t[1], Some(&t[2]), conv, activation),
+            2 => ops::conv_transpose2d_activated(&t[0], &t[1], Some(&t[2]), deconv, activation),
+            _ => ops::gathered_linear(&t[..1], &[&[0, 1, 1, 0, 0, 0, 1, 1]], &t[1], Some(&t[2]), activation),
+        }
+        .unwrap()
+    };
+    let shapes: [[&[usize]; 4]; 6] = [
+        [&[5, 3], &[4, 3], &[4], &[4]],
+        [&[2, 3, 6, 6], &[4, 3, 3, 3], &[4], &[4]],
+        [&[2, 3, 6, 6], &[3, 4, 4, 4], &[4], &[4]],
+        [&[2, 3], &[4, 3], &[4], &[4]],
+        [&[2, 96, 8, 8], &[96, 96, 3, 3], &[96], &[96]],
+        [&[2, 96, 8, 8], &[96, 96, 4, 4], &[96], &[96]],
+    ];
+    for (case, shapes) in shapes.into_iter().enumerate() {
+        let operator = [0, 1, 2, 3, 1, 2][case];
+        let vars = shapes.map(|dims| random(&mut rng, dims));
+        let all: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
+        let y = run(operator, &all);
+        let direction = random(&mut rng, y.dims());
+        let gradients = |y: Tensor| (y * direction.as_tensor()).unwrap().sum_all().unwrap().backward().unwrap();
+        let exact = gradients(y);
+        for subset in 1..16 {
+            let needs = |i: usize| subset >> i & 1 == 1;
+            let some: Vec<Tensor> =
+                all.iter().enumerate().map(|(i, t)| if needs(i) { t.clone() } else { t.detach() }).collect();
+            let found = gradients(run(operator, &some));
+            for (i, var) in vars.iter().enumerate() {
+                let what = format!("case {case}, argument {i} of subset {subset:04b}");
+                match found.get(var) {
+                    Some(found) => assert_close(&what, &flat(found), &flat(exact.get(var).unwrap()), 1e-5),
+                    None => assert!(!needs(i), "{what}"),
                 }
             }
         }
@@ -262,6 +314,7 @@ fn bad_arguments_are_named() {
     for (name, result) in [
         ("linear", ops::linear_activated(&table[0], &zeros(&[4, 3]), None, &[3], identity)),
         ("linear", ops::linear_activated(&table[0], &zeros(&[4, 3]), None, &[], identity)),
+        ("linear", ops::linear_activated(&table[0], &zeros(&[1, 3]), None, &[], identity)),
         ("linear", ops::linear_activated(&table[0], &zeros(&[4, 3]), None, &[4, 1], slopes)),
         ("conv2d", ops::conv2d_activated(&image, &kernel, None, conv, slopes)),
         ("conv_transpose2d", ops::conv_transpose2d_activated(&image, &kernel, None, deconv, slopes)),

@@ -183,7 +183,12 @@ fn matches_the_oracle_on_the_networks_shapes() {
         (128, 64, 8, 5, 2, 1, true),
         (64, 64, 19, 3, 1, 1, false),
         (3, 24, 37, 11, 2, 0, false),
-        (8, 8, 24, 11, 1, 5, false), // more taps than points: the portable path serves it
+        (8, 8, 24, 11, 1, 5, false), // more taps than points
+        // These go by polynomials.
+        (256, 128, 7, 4, 2, 1, true),
+        (128, 96, 8, 5, 2, 1, true),
+        (96, 128, 15, 5, 1, 2, false),
+        (128, 192, 7, 3, 1, 1, false),
     ] {
         let case = Case { n: 2, ci, co, h, w: h, k, stride, padding, transposed };
         check(&case, &mut rng);
@@ -315,4 +320,12 @@ fn bad_arguments_are_named() {
     assert!(conv2d(&x, &zeros(&[3, 3, 5, 5]), None, plain).is_err()); // kernel larger than the input
     let transposed = ConvTranspose2dConfig { stride: 1, padding: 3 };
     assert!(conv_transpose2d(&x, &zeros(&[3, 3, 2, 2]), None, transposed).is_err()); // nothing left
+    // Sizes beyond every number.
+    for padding in [usize::MAX, usize::MAX / 2 + 1] {
+        assert!(conv2d(&x, &zeros(&[3, 3, 2, 2]), None, Conv2dConfig { stride: 1, padding }).is_err());
+        let transposed = ConvTranspose2dConfig { stride: 1, padding };
+        assert!(conv_transpose2d(&x, &zeros(&[3, 3, 2, 2]), None, transposed).is_err());
+    }
+    let transposed = ConvTranspose2dConfig { stride: usize::MAX, padding: 0 };
+    assert!(conv_transpose2d(&x, &zeros(&[3, 3, 2, 2]), None, transposed).is_err());
 }

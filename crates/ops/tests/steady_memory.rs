@@ -24,14 +24,15 @@ fn loss(vars: &BTreeMap<String, Var>, x: &Tensor, seed: u64) -> Tensor {
     let up = ops::ConvTranspose2dConfig { stride: 2, padding: 1 };
     let down = ops::Conv2dConfig { stride: 1, padding: 1 };
     let prelu = ops::Activation::Prelu(var("slope"));
-    let x = ops::linear_activated(x, var("fc"), None, &[32, 8, 8], prelu).unwrap();
-    let x = ops::conv_transpose2d_activated(&x, var("up"), None, up, prelu).unwrap(); // [n, 32, 16, 16]
+    let x = ops::linear_activated(x, var("fc"), None, &[128, 7, 7], prelu).unwrap();
+    // 128 channels on both sides go by polynomials, 3 on one by columns.
+    let x = ops::conv_transpose2d_activated(&x, var("up"), None, up, prelu).unwrap(); // [n, 128, 14, 14]
     let norm = ops::LocalResponseNormConfig { size: 5, alpha: 1e-4, beta: 0.75 };
     let x = ops::local_response_norm(&x, norm).unwrap();
     let pool = ops::MaxPool2dConfig { kernel: 3, stride: 2, ceil_mode: true };
-    let pooled = ops::max_pool2d(&x, pool).unwrap(); // [n, 32, 8, 8]
+    let pooled = ops::max_pool2d(&x, pool).unwrap(); // [n, 128, 7, 7]
     let pooled = ops::dropout(&pooled, ops::DropoutConfig { rate: 0.5, seed }).unwrap();
-    let x = ops::conv2d_activated(&x, var("down"), None, down, ops::Activation::LeakyRelu(0.1)).unwrap(); // [n, 3, 16, 16]
+    let x = ops::conv2d_activated(&x, var("down"), None, down, ops::Activation::LeakyRelu(0.1)).unwrap(); // [n, 3, 14, 14]
     let losses = [x, pooled].map(|x| ops::squared_error(&x, &x.zeros_like().unwrap()).unwrap());
     (&losses[0] + &losses[1]).unwrap()
 }
@@ -40,7 +41,7 @@ fn loss(vars: &BTreeMap<String, Var>, x: &Tensor, seed: u64) -> Tensor {
 fn later_steps_find_what_earlier_ones_left() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let shapes: [(&str, &[usize]); 4] =
-        [("fc", &[2048, 64]), ("slope", &[32]), ("up", &[32, 32, 4, 4]), ("down", &[3, 32, 3, 3])];
+        [("fc", &[6272, 64]), ("slope", &[128]), ("up", &[128, 128, 4, 4]), ("down", &[3, 128, 3, 3])];
     let vars: BTreeMap<String, Var> = shapes
         .into_iter()
         .map(|(name, dims)| (name.to_owned(), Var::from_tensor(&random(&mut rng, dims)).unwrap()))
@@ -54,7 +55,7 @@ fn later_steps_find_what_earlier_ones_left() {
     let config = ops::AdamConfig { beta1: 0.9, beta2: 0.99, eps: 1e-8 };
     let mut adam = ops::Adam::new(params.collect(), config).unwrap();
     let mut gradients = ops::GradientBuffers::new(&vars);
-    let x = random(&mut rng, &[64, 64]);
+    let x = random(&mut rng, &[16, 64]);
     let mut steps = |n: u64| {
         for step in 0..n {
             gradients.backward(&loss(&vars, &x, step)).unwrap();

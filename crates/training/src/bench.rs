@@ -18,7 +18,8 @@ pub mod record;
 pub mod step;
 pub mod workload;
 
-use std::path::PathBuf;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use multigen_measure::ResultsDir;
@@ -77,10 +78,17 @@ pub fn run(plan: &Plan, own: &dyn Fn(&Request) -> Command, say: &dyn Fn(&str)) -
         workload::default_batch(net)?;
     }
     plan.results.check_writable()?;
+    record::kept(&plan.results)?;
+    if let Some(path) = &plan.json {
+        check_can_be_written(path)?;
+    }
     let pytorch = match &plan.rival {
         Some(Rival::PyTorch { python, .. }) => Some(PyTorch::find(python, &plan.root)?),
         _ => None,
     };
+    if let Some(pytorch) = &pytorch {
+        plan.nets.iter().try_for_each(|(net, _)| pytorch.check_knows(net))?;
+    }
     let torch = pytorch.as_ref().map(|pytorch| pytorch.version.clone());
     let surroundings = Surroundings::detect(&plan.root, &plan.command, torch);
     let mut records: Vec<Record> = Vec::new();
@@ -96,6 +104,18 @@ pub fn run(plan: &Plan, own: &dyn Fn(&Request) -> Command, say: &dyn Fn(&str)) -
     Ok(records)
 }
 
+/// Refuses a file whose folder is not there, before anything is measured.
+fn check_can_be_written(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => {
+            Err(Error::file(path, format!("cannot be written: there is no folder {}; make it first", folder.display())))
+        }
+        _ if path.is_dir() => Err(Error::file(path, "is a folder; name a file")),
+        _ => Ok(()),
+    }
+}
+
 /// Everything about one network.
 fn measured(
     plan: &Plan,
@@ -107,7 +127,12 @@ fn measured(
 ) -> Result<Record> {
     let ours = |arithmetic: Arithmetic, n_steps: usize, details: bool| -> Result<Measurement> {
         let request = Request { net: net.to_owned(), batch, n_steps, arithmetic, details };
-        process::measurement(own(&request))
+        let mut command = own(&request);
+        if arithmetic == Arithmetic::StockCandle {
+            // candle's own thread pool, which disturbs our operators and is otherwise held at one thread.
+            command.env("CANDLE_NUM_THREADS", std::thread::available_parallelism().map_or(1, NonZero::get).to_string());
+        }
+        process::measurement(command)
     };
     let details = ours(Arithmetic::Ours, plan.n_steps, true)?;
     let mut record = Record::new(net, batch, details, workload::layer_gflop(net, batch)?, surroundings.clone());
@@ -131,7 +156,8 @@ fn measured(
         Some(Rival::Candle) => rivals.push(("stock candle", &candle)),
         None => return Ok(record),
     }
-    let mut rivalries = vec![Rivalry::default(); rivals.len()];
+    let measured = surroundings.text();
+    let mut rivalries = vec![Rivalry { measured, ..Rivalry::default() }; rivals.len()];
     let mut mine = Vec::new();
     for pair in 0..plan.n_pairs {
         let first = if pair % 2 == 0 { Some(ours(Arithmetic::Ours, plan.n_steps, false)?) } else { None };

@@ -13,7 +13,7 @@
 //! | [`reproduce`] | an experiment from its file to its results folder |
 //! | [`generate`] | images from a trained model |
 //! | [`provenance`] | commit, command, machine |
-//! | [`mod@bench`] | timed training steps |
+//! | [`bench`](mod@bench) | timed training steps |
 //! | [`device`], [`progress`] | `--device`; the bar |
 
 pub mod bench;

@@ -3,8 +3,9 @@
 use super::transform::{LANES, MAX_POINTS, Transform};
 use crate::convolution::Geometry;
 
-/// Values in the largest intermediate of one block of images (64 MiB).
-const BLOCK_VALUES: usize = 1 << 24;
+/// Values in the largest intermediate of one block of images (64 MiB); few in this crate's own tests, which thereby see
+/// several blocks.
+const BLOCK_VALUES: usize = if cfg!(test) { 1 << 15 } else { 1 << 24 };
 /// Every point also has taps to make and to pack, which takes as long as some 64 rows of its product.
 const ROWS_PER_POINT: usize = 64;
 

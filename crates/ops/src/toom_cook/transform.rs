@@ -24,7 +24,7 @@ impl Workspace {
         Self { from: zeros, half: zeros, to: zeros }
     }
 
-    /// to ← A·from·Bᵀ, lane by lane. Lanes beyond the channels hold anything, and so do their results.
+    /// to ← A·from·Bᵀ, lane by lane. Lanes that have no channel hold zeros, and so do their results.
     #[inline(always)]
     pub(super) fn apply(&mut self, a: &Transform, b: &Transform) {
         a.apply::<MAX_POINTS, 1>(&self.from, &mut self.half, b.n_in);

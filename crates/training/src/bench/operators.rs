@@ -94,7 +94,8 @@ impl Times {
 fn markdown(all: &[Times], n_runs: usize, surroundings: &Surroundings) -> String {
     let mut text = format!(
         "# Time of every operator\n\n`{}`  \n{}\n\nMedians of {n_runs} runs in milliseconds, the fast path and the portable \
-         one in turn; the ratio is of both directions together.\n\n\
+         one in turn; the ratio is of both directions together. candle's elementwise operators, of which portable paths\n\
+         are made, run on one thread here, as everywhere under `cargo xtask`.\n\n\
          | operator | shape | forward | backward | portable forward | portable backward | ratio |\n\
          |---|---|---|---|---|---|---|\n",
         surroundings.command,

@@ -65,6 +65,14 @@ impl PyTorch {
         Ok(Self { python: python.to_owned(), script, version: torch, nets })
     }
 
+    /// Refuses a network that the script cannot train.
+    pub(super) fn check_knows(&self, net: &str) -> Result<()> {
+        if self.nets.iter().any(|known| known == net) {
+            return Ok(());
+        }
+        Err(Error::file(&self.script, format!("does not know {net}; it trains {}", self.nets.join(", "))))
+    }
+
     pub(super) fn measurement(
         &self,
         net: &str,
@@ -73,10 +81,6 @@ impl PyTorch {
         threads: usize,
         tuned: bool,
     ) -> Result<Measurement> {
-        if !self.nets.iter().any(|known| known == net) {
-            let problem = format!("does not know {net}; it trains {}", self.nets.join(", "));
-            return Err(Error::file(&self.script, problem));
-        }
         let mut command = Command::new(&self.python);
         command.arg(&self.script).args(["--net", net]);
         for (flag, value) in [("--batch", batch), ("--steps", n_steps), ("--threads", threads)] {
@@ -101,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_last_line_is_the_measurement() -> Result<()> {
-        let printed = r#"echo hello; echo '{"step_ms": [3.0, 1.0], "threads": 2, "peak_memory_bytes": 7}'"#;
+        let printed = r#"echo hello; echo '{"step_ms": [3.0, 1.0], "threads": 2, "memory_before_bytes": null, "peak_memory_bytes": 7}'"#;
         let found = measurement(shell(printed))?;
         assert_eq!((found.step_ms, found.threads, found.peak_memory_bytes), (vec![3.0, 1.0], 2, Some(7)));
         Ok(())

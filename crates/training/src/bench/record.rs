@@ -39,14 +39,16 @@ pub struct Record {
     pub gflop: Option<f64>,
     /// GFLOP per second of a matrix product of 2048³ on the same threads.
     pub roof_gflop_per_s: f64,
-    /// Gigabytes per second, read and written, of a large copy on the same threads.
-    pub copy_gb_per_s: f64,
+    /// Gigabytes per second, read and written, of y ← y + a·x on large vectors, on the same threads.
+    pub memory_gb_per_s: f64,
     /// Parameters that learn.
     pub n_parameters: usize,
-    /// The most that the process held in memory.
-    pub peak_memory_mib: Option<f64>,
+    /// What the process held in memory when the network was built, and the most that it held.
+    pub memory_mib: Option<[f64; 2]>,
     /// Adam's part of a step.
     pub update_ms: f64,
+    /// A step in which the layers were timed.
+    pub recorded_step_ms: f64,
     /// In the order of the forward pass.
     pub layers: Vec<LayerRecord>,
     /// Where the figures come from.
@@ -73,8 +75,10 @@ pub struct Rivalry {
     pub best_ms: f64,
     /// ours / theirs, median by median.
     pub ratios: Vec<f64>,
-    /// The most that a process of theirs held in memory.
-    pub peak_memory_mib: Option<f64>,
+    /// What their last process held in memory when the network was built, and the most that it held.
+    pub memory_mib: Option<[f64; 2]>,
+    /// Date, commit, processor and versions.
+    pub measured: String,
 }
 
 /// Where figures come from.
@@ -133,8 +137,7 @@ impl Rivalry {
         let median_ms = median(theirs.step_ms.clone());
         self.ratios.push(median(ours.step_ms.clone()) / median_ms);
         self.ms.push(median_ms);
-        let peak = theirs.peak_memory_bytes.map(|bytes| bytes as f64 / MIB);
-        self.peak_memory_mib = self.peak_memory_mib.into_iter().chain(peak).reduce(f64::max);
+        self.memory_mib = memory_mib(theirs);
     }
 
     /// ours / theirs, the median over pairs.
@@ -149,6 +152,12 @@ impl Rivalry {
     }
 }
 
+/// Before the steps, and at most.
+fn memory_mib(measurement: &Measurement) -> Option<[f64; 2]> {
+    let bytes = [measurement.memory_before_bytes?, measurement.peak_memory_bytes?];
+    Some(bytes.map(|bytes| bytes as f64 / MIB))
+}
+
 fn fastest(measurements: &[Measurement]) -> f64 {
     measurements.iter().flat_map(|measurement| &measurement.step_ms).copied().fold(f64::INFINITY, f64::min)
 }
@@ -161,7 +170,7 @@ impl Record {
         layer_gflop: Option<Vec<(String, f64)>>,
         surroundings: Surroundings,
     ) -> Self {
-        let Details { layers, roof_gflop_per_s, copy_gb_per_s, n_parameters } =
+        let Details { layers, recorded_step_ms, roof_gflop_per_s, memory_gb_per_s, n_parameters } =
             measurement.details.take().unwrap_or_default();
         let gflop_of = |name: &str| layer_gflop.as_ref()?.iter().find(|(layer, _)| layer == name).map(|(_, n)| *n);
         let layers =
@@ -179,10 +188,11 @@ impl Record {
             candle: None,
             gflop: layer_gflop.map(|layers| layers.iter().map(|(_, n)| n).sum()),
             roof_gflop_per_s,
-            copy_gb_per_s,
+            memory_gb_per_s,
             n_parameters,
-            peak_memory_mib: measurement.peak_memory_bytes.map(|bytes| bytes as f64 / MIB),
+            memory_mib: memory_mib(&measurement),
             update_ms: measurement.update_ms,
+            recorded_step_ms,
             layers,
             surroundings,
         };
@@ -226,8 +236,8 @@ impl Record {
             let (roof, share) = (self.roof_gflop_per_s, 100.0 * rate / self.roof_gflop_per_s);
             let _ = write!(text, "\n  {gflop:.1} GFLOP, {rate:.0} GFLOP/s, {share:.0} % of the product's {roof:.0}");
         }
-        if let Some(peak) = self.peak_memory_mib {
-            let _ = write!(text, "\n  peak memory {peak:.0} MiB");
+        if let Some([before, peak]) = self.memory_mib {
+            let _ = write!(text, "\n  memory {peak:.0} MiB at most, {before:.0} when the network was built");
         }
         let _ = write!(text, "\n  {:<16} {:>9} {:>9} {:>9}", "layer, ms", "forward", "backward", "update");
         for LayerRecord { time, .. } in &self.layers {
@@ -240,12 +250,12 @@ impl Record {
 
     fn adam_text(&self) -> String {
         format!(
-            "Adam: {:.1} ms, {:.1} million parameters, {:.0} GB/s, {:.0} % of a copy's {:.0}",
+            "Adam: {:.1} ms, {:.1} million parameters, {:.0} GB/s, {:.0} % of {:.0} of y ← y + a·x",
             self.update_ms,
             self.n_parameters as f64 / 1e6,
             self.adam_gb_per_s(),
-            100.0 * self.adam_gb_per_s() / self.copy_gb_per_s,
-            self.copy_gb_per_s
+            100.0 * self.adam_gb_per_s() / self.memory_gb_per_s,
+            self.memory_gb_per_s
         )
     }
 
@@ -266,21 +276,33 @@ pub(super) fn write_json(path: &Path, records: &[Record]) -> Result<()> {
     Ok(atomic_write(path, format!("{json}\n").as_bytes())?)
 }
 
+/// The figures that are kept; none yet where there is no file.
+pub(super) fn kept(results: &ResultsDir) -> Result<Vec<Record>> {
+    let path = results.bench_json();
+    match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|error| Error::file(&path, format!("holds no figures of ours ({error}); delete it to go on"))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(Error::file(&path, error)),
+    }
+}
+
 /// Puts the figures of one network in the place of its earlier ones, and draws the table anew.
 pub(super) fn keep(results: &ResultsDir, record: &Record) -> Result<()> {
-    let path = results.bench_json();
-    let mut records: Vec<Record> = match std::fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map_err(|error| Error::file(&path, format!("holds no figures of ours ({error}); delete it to go on")))?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(Error::file(&path, error)),
-    };
+    let mut records = kept(results)?;
     let same = |other: &Record| other.net == record.net && other.batch == record.batch;
     match records.iter().position(same) {
-        Some(place) => records[place] = record.clone(),
+        Some(place) => {
+            // A comparison that was not made this time keeps its figures, which say themselves when they were measured.
+            let earlier = std::mem::replace(&mut records[place], record.clone());
+            let kept = &mut records[place];
+            kept.pytorch = kept.pytorch.take().or(earlier.pytorch);
+            kept.pytorch_tuned = kept.pytorch_tuned.take().or(earlier.pytorch_tuned);
+            kept.candle = kept.candle.take().or(earlier.candle);
+        }
         None => records.push(record.clone()),
     }
-    write_json(&path, &records)?;
+    write_json(&results.bench_json(), &records)?;
     Ok(atomic_write(&results.bench(), markdown(&records).as_bytes())?)
 }
 
@@ -291,17 +313,19 @@ fn markdown(records: &[Record]) -> String {
          backward and Adam; the ratio is ours / theirs, the median over pairs of fresh processes, with the range.\n\
          GFLOP are those of direct convolution; the roof is a matrix product of 2048³ on the same threads.\n\n\
          | network, batch | ours, ms (best) | PyTorch, ms | ratio | tuned allocator: ratio | stock candle: ratio \
-         | GFLOP | GFLOP/s | of the roof | peak MiB, ours / PyTorch |\n\
-         |---|---|---|---|---|---|---|---|---|---|\n",
+         | GFLOP | GFLOP/s | of the roof | MiB at most (over the built network): ours | PyTorch's |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     let none = || "–".to_owned();
     let ratio = |rivalry: &Option<Rivalry>| rivalry.as_ref().map_or_else(none, Rivalry::range);
-    let mib = |mib: Option<f64>| mib.map_or_else(none, |mib| format!("{mib:.0}"));
+    let mib = |memory: Option<[f64; 2]>| {
+        memory.map_or_else(none, |[before, peak]| format!("{peak:.0} ({:.0})", peak - before))
+    };
     for record in records {
         let theirs = record.pytorch.as_ref();
         let _ = writeln!(
             text,
-            "| {}, {} | {:.0} ({:.0}) | {} | {} | {} | {} | {} | {} | {} | {} / {} |",
+            "| {}, {} | {:.0} ({:.0}) | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             record.net,
             record.batch,
             record.ours_ms,
@@ -317,8 +341,8 @@ fn markdown(records: &[Record]) -> String {
                 100.0 * rate / record.roof_gflop_per_s,
                 record.roof_gflop_per_s
             )),
-            mib(record.peak_memory_mib),
-            mib(theirs.and_then(|theirs| theirs.peak_memory_mib)),
+            mib(record.memory_mib),
+            mib(theirs.and_then(|theirs| theirs.memory_mib)),
         );
     }
     for record in records {
@@ -349,22 +373,21 @@ fn layers_markdown(record: &Record) -> String {
             rate.map_or("–".to_owned(), |rate| format!("{:.0} %", 100.0 * rate / record.roof_gflop_per_s)),
         );
     }
-    let sum: f64 = record.layers.iter().map(|layer| layer.time.forward_ms + layer.time.backward_ms).sum();
-    let _ = writeln!(
-        text,
-        "| all | {:.2} | {:.2} | {:.2} | | |",
-        record.layers.iter().map(|layer| layer.time.forward_ms).sum::<f64>(),
-        record.layers.iter().map(|layer| layer.time.backward_ms).sum::<f64>(),
-        record.update_ms
-    );
+    let sum = |of: fn(&LayerTime) -> f64| record.layers.iter().map(|layer| of(&layer.time)).sum::<f64>();
+    let (forward, backward) = (sum(|time| time.forward_ms), sum(|time| time.backward_ms));
+    let update = sum(|time| time.update_ms);
+    let _ = writeln!(text, "| all | {forward:.2} | {backward:.2} | {update:.2} | | |");
+    let all = forward + backward + update;
     let _ = writeln!(text, "\n{}.", record.adam_text());
     let _ = writeln!(
         text,
-        "\nThe layers and Adam take {:.1} ms of {:.1}; the rest is the loss, what lies between layers, and the difference\n\
-         between steps with and without the clocks.",
-        sum + record.update_ms,
-        record.ours_ms
+        "\nOf a step whose layers are timed, {:.1} ms, they and Adam take {all:.1}; the rest is the loss, what lies between\n\
+         layers, and the copies that the timing makes there.",
+        record.recorded_step_ms,
     );
+    for (name, rivalry) in record.rivalries() {
+        let _ = writeln!(text, "\nBeside {name}: {}.", rivalry.measured);
+    }
     text
 }
 
@@ -376,12 +399,14 @@ mod tests {
         let details = Details {
             layers: vec![LayerTime { name: "fc5".to_owned(), forward_ms: 10.0, backward_ms: 20.0, update_ms: 2.0 }],
             roof_gflop_per_s: 200.0,
-            copy_gb_per_s: 40.0,
+            memory_gb_per_s: 40.0,
+            recorded_step_ms: 70.0,
             n_parameters: 3_000_000,
         };
         Measurement {
             step_ms: step_ms.to_vec(),
             update_ms: 3.0,
+            memory_before_bytes: Some(mib << 19),
             peak_memory_bytes: Some(mib << 20),
             threads: 2,
             details: Some(details),
@@ -402,7 +427,7 @@ mod tests {
         let mut record = Record::new(net, 8, measurement(&[99.0], 100), layers, surroundings);
         let ours = [measurement(&[40.0, 50.0, 60.0], 100), measurement(&[44.0, 60.0, 61.0], 100)];
         let theirs = [measurement(&[100.0], 300), measurement(&[80.0], 200)];
-        let mut rivalry = Rivalry::default();
+        let mut rivalry = Rivalry { measured: "then and there".to_owned(), ..Rivalry::default() };
         for (ours, theirs) in ours.iter().zip(&theirs) {
             rivalry.add(ours, theirs);
         }
@@ -429,6 +454,7 @@ mod tests {
         keep(&results, &record("digits-v2"))?;
         keep(&results, &record("digits-v1"))?;
         let mut newer = record("digits-v2");
+        newer = Record { pytorch: None, memory_mib: memory_mib(&measurement(&[33.0], 1)), ..newer };
         newer.set_pairs(&[measurement(&[33.0], 1)]);
         keep(&results, &newer)?;
         let read = |path: &Path| std::fs::read_to_string(path).map_err(|error| Error::file(path, error));
@@ -436,8 +462,14 @@ mod tests {
         assert_eq!(table.matches("| digits-v2, 8 |").count(), 1, "{table}");
         assert!(table.contains("| digits-v2, 8 | 33 (33) | 90 | 0.62 (0.50 to 0.75) | – |"), "{table}");
         assert!(table.contains("| digits-v1, 8 | 55 (40) |"), "{table}");
+        assert!(
+            table.contains("| 1 (0) | 200 (100) |"),
+            "memory of the newer run, and of the kept comparison: {table}"
+        );
+        assert!(table.contains("Of a step whose layers are timed, 70.0 ms, they and Adam take 32.0"), "{table}");
+        assert_eq!(table.matches("Beside PyTorch: then and there.").count(), 2, "{table}");
         // 3 million parameters of 28 bytes in 3 ms are 28 GB/s, 70 % of 40.
-        assert!(table.contains("Adam: 3.0 ms, 3.0 million parameters, 28 GB/s, 70 % of a copy's 40."), "{table}");
+        assert!(table.contains("Adam: 3.0 ms, 3.0 million parameters, 28 GB/s, 70 % of 40 of y ← y + a·x."), "{table}");
         // 3 GFLOP in 30 ms are 100 GFLOP/s, half of 200.
         assert!(table.contains("| fc5 | 10.00 | 20.00 | 2.00 | 3.00 | 50 % |"), "{table}");
         assert!(table.contains("commit 0123456789ab with changes, a processor, candle 0.1, PyTorch 2.0, 2 threads"));

@@ -4,15 +4,16 @@
 //!
 //! - *Milliseconds per step*: forward, loss, backward and Adam on one random batch, after two steps that do not count.
 //! - *Update*: Adam's part of those same steps.
-//! - *Peak memory*: the most that the process ever held in memory (VmHWM of Linux), read after those steps. It is true of
+//! - *Peak memory*: the most that the process ever held in memory (VmHWM of Linux), read after those steps, beside what it
+//!   held when the network was built (VmRSS). It is true of
 //!   the network if the process measured nothing before, so a caller measures each network in a process of its own.
 //! - *Per layer*: the median over further steps that are recorded by [`multigen_ops::timing`]; the cost of recording is
 //!   in none of the figures above.
 //! - *GFLOP*: two for every multiplication of a forward pass that convolves directly, three times over: the pass itself
 //!   and the gradients of the weights and of the inputs. Images have no gradient: the first convolution of a classifier
 //!   counts twice. What a faster algorithm saves counts as done.
-//! - *Roof*: a matrix product of 2048³ by the library that the operators use, and a copy of 256 MiB, on all threads,
-//!   measured last.
+//! - *Roof*: a matrix product of 2048³ by the library that the operators use, and y ← y + a·x on 256 MiB, on
+//!   all threads, measured last.
 
 use std::time::{Duration, Instant};
 
@@ -31,14 +32,14 @@ const WARM_UP: usize = 2;
 const RECORDED_STEPS: usize = 5;
 const ROOF_SIZE: usize = 2048;
 const ROOF_REPEATS: usize = 4;
-const COPIED_VALUES: usize = 1 << 26;
+const UPDATED_VALUES: usize = 1 << 26;
 
 /// What does the arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arithmetic {
     /// This project's operators, buffers and Adam.
     Ours,
-    /// candle's own operators, backward pass and AdamW, nothing of ours.
+    /// candle's own operators (our portable paths are made of them), backward pass and AdamW, with our allocator.
     StockCandle,
 }
 
@@ -65,7 +66,9 @@ pub struct Measurement {
     /// Adam's part, median; 0 where nobody looked.
     #[serde(default)]
     pub update_ms: f64,
-    /// The most that the process held in memory; none where the system does not tell.
+    /// What the process held in memory when the network was built; none where the system does not tell.
+    pub memory_before_bytes: Option<u64>,
+    /// The most that it held; none where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
     /// Threads of the operators.
     pub threads: usize,
@@ -79,10 +82,12 @@ pub struct Measurement {
 pub struct Details {
     /// In the order of the forward pass.
     pub layers: Vec<LayerTime>,
+    /// A recorded step, median; what it takes longer than others is the cost of recording.
+    pub recorded_step_ms: f64,
     /// GFLOP per second of a large matrix product.
     pub roof_gflop_per_s: f64,
-    /// Gigabytes per second, read and written, of a large copy.
-    pub copy_gb_per_s: f64,
+    /// Gigabytes per second, read and written, of y ← y + a·x on large vectors.
+    pub memory_gb_per_s: f64,
     /// Parameters that learn.
     pub n_parameters: usize,
 }
@@ -123,12 +128,13 @@ pub fn measure(request: &Request) -> Result<Measurement> {
     drop(workload); // The roof needs no memory beside a network's.
     if let Some(details) = &mut measurement.details {
         details.roof_gflop_per_s = roof::product_gflop_per_s(ROOF_SIZE, ROOF_REPEATS);
-        details.copy_gb_per_s = roof::copy_gb_per_s(COPIED_VALUES, ROOF_REPEATS);
+        details.memory_gb_per_s = roof::update_gb_per_s(UPDATED_VALUES, ROOF_REPEATS);
     }
     Ok(measurement)
 }
 
 fn ours(workload: &Workload, request: &Request) -> Result<Measurement> {
+    let memory_before_bytes = memory("VmRSS:");
     let solver = workload.solver();
     let mut adam = train::optimiser(workload.params(), solver)?;
     let mut gradients = GradientBuffers::new(&workload.params().vars());
@@ -140,17 +146,19 @@ fn ours(workload: &Workload, request: &Request) -> Result<Measurement> {
         let update_started = Instant::now();
         adam.step(&gradients, solver.learning_rate, solver.weight_decay)?;
         loss.to_scalar::<f32>()?;
+        drop(loss); // The graph with its activations: freeing them is part of a step.
         if step >= WARM_UP {
             update_ms.push(milliseconds(update_started.elapsed()));
             step_ms.push(milliseconds(started.elapsed()));
         }
     }
-    let peak_memory_bytes = peak_memory();
+    let peak_memory_bytes = memory("VmHWM:");
     let details = match request.details {
         false => None,
         true => {
-            let mut recorded = Vec::new();
+            let (mut recorded, mut recorded_step_ms) = (Vec::new(), Vec::new());
             for step in 0..=request.n_steps.min(RECORDED_STEPS) {
+                let started = Instant::now();
                 let (outcome, times) = timing::record(|| -> Result<()> {
                     gradients.backward(&workload.loss(WARM_UP + request.n_steps + step)?)?;
                     timing::end_backward();
@@ -159,35 +167,42 @@ fn ours(workload: &Workload, request: &Request) -> Result<Measurement> {
                 outcome?;
                 if step > 0 {
                     recorded.push(times);
+                    recorded_step_ms.push(milliseconds(started.elapsed()));
                 }
             }
             let vars = workload.params().vars();
             let n_parameters = vars.values().map(|var| var.as_tensor().elem_count()).sum();
-            Some(Details { layers: medians(&recorded), n_parameters, ..Details::default() })
+            let (layers, recorded_step_ms) = (medians(&recorded), median(recorded_step_ms));
+            Some(Details { layers, recorded_step_ms, n_parameters, ..Details::default() })
         }
     };
-    Ok(Measurement { step_ms, update_ms: median(update_ms), peak_memory_bytes, threads: roof::threads(), details })
+    let (update_ms, threads) = (median(update_ms), roof::threads());
+    Ok(Measurement { step_ms, update_ms, memory_before_bytes, peak_memory_bytes, threads, details })
 }
 
 fn stock_candle(workload: &Workload, n_steps: usize) -> Result<Measurement> {
+    let memory_before_bytes = memory("VmRSS:");
     let vars = workload.params().vars().into_values().collect();
     let TrainingConfig { learning_rate: lr, weight_decay, .. } = *workload.solver();
     let mut adam = AdamW::new(vars, ParamsAdamW { lr, weight_decay, ..ParamsAdamW::default() })?;
     let (mut step_ms, mut update_ms) = (Vec::new(), Vec::new());
     for step in 0..WARM_UP + n_steps {
         let started = Instant::now();
-        let gradients = with_portable_path(|| workload.loss(step)?.backward().map_err(crate::Error::from))?;
+        let loss = with_portable_path(|| workload.loss(step))?;
+        let gradients = loss.backward()?;
         let update_started = Instant::now();
         adam.step(&gradients)?;
+        drop((loss, gradients));
         if step >= WARM_UP {
             update_ms.push(milliseconds(update_started.elapsed()));
             step_ms.push(milliseconds(started.elapsed()));
         }
     }
-    let peak_memory_bytes = peak_memory();
+    let peak_memory_bytes = memory("VmHWM:");
     Ok(Measurement {
         step_ms,
         update_ms: median(update_ms),
+        memory_before_bytes,
         peak_memory_bytes,
         threads: roof::threads(),
         details: None,
@@ -213,10 +228,10 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// The line `VmHWM:  123456 kB` of /proc/self/status, in bytes.
-fn peak_memory() -> Option<u64> {
+/// A line such as `VmHWM:  123456 kB` of /proc/self/status, in bytes.
+fn memory(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
@@ -241,11 +256,16 @@ mod tests {
         let fastest = measurement.step_ms.iter().copied().fold(f64::INFINITY, f64::min);
         assert!(measurement.update_ms > 0.0 && fastest > 0.0);
         let details = measurement.details.expect("layers were asked for");
-        assert!(details.roof_gflop_per_s > 0.0 && details.copy_gb_per_s > 0.0 && details.n_parameters > 100_000);
+        assert!(details.roof_gflop_per_s > 0.0 && details.memory_gb_per_s > 0.0 && details.n_parameters > 100_000);
         let names: Vec<&str> = details.layers.iter().map(|layer| layer.name.as_str()).collect();
-        assert_eq!(names, ["branches.digit", "branches.style", "fc3", "fc5", "deconv1", "deconv2", "action"]);
-        assert!(details.layers.iter().all(|layer| layer.forward_ms > 0.0 && layer.backward_ms > 0.0), "{details:?}");
-        assert!(details.layers.iter().take(6).all(|layer| layer.update_ms > 0.0), "{details:?}");
+        let sections = ["branches.digit", "branches.style", "fc3", "fc5", "deconv1", "deconv2", "action"];
+        assert_eq!(names, [&sections[..], &["other parameters"]].concat());
+        let is_timed = |layer: &LayerTime| layer.forward_ms > 0.0 && layer.backward_ms > 0.0;
+        assert!(details.layers.iter().take(7).all(is_timed), "{details:?}");
+        // The maps, gates, colours and slopes carry no section's name.
+        let updated = details.layers.iter().filter(|layer| layer.name != "action");
+        assert!(updated.into_iter().all(|layer| layer.update_ms > 0.0), "{details:?}");
+        assert!(details.recorded_step_ms > 0.0);
         #[cfg(target_os = "linux")]
         assert!(measurement.peak_memory_bytes.is_some_and(|bytes| bytes > 1 << 20));
         Ok(())
