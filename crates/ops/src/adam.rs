@@ -3,6 +3,7 @@
 //! g ← g + decay·decay_mult·w; m ← β1·m + (1−β1)·g; v ← β2·v + (1−β2)·g²;
 //! w ← w − lr·lr_mult/(1−β1ᵗ) · m / (√(v/(1−β2ᵗ)) + ε). The decay is coupled (SPEC §5, Caffe), as in torch.optim.Adam.
 
+use crate::fast_path::vectorised;
 use crate::gradient_buffers::Gradient;
 use crate::{Error, GradientBuffers, Result, timing};
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Tensor, Var};
@@ -305,7 +306,12 @@ impl InplaceOp1 for Update<'_> {
             .zip(self.gradient.par_chunks(CHUNK))
             .zip(m.par_chunks_mut(CHUNK))
             .zip(v.par_chunks_mut(CHUNK))
-            .for_each(|(((w, g), m), v)| coefficients.update_slice(w, g, m, v));
+            .for_each(|(((w, g), m), v)| {
+                vectorised(
+                    #[inline(always)]
+                    || coefficients.update_slice(w, g, m, v),
+                );
+            });
         Ok(())
     }
 }
