@@ -1,4 +1,4 @@
-//! The README's table of results against the tables that the experiments left in results/.
+//! The README's tables against what the experiments and the bench left in results/.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -62,6 +62,42 @@ fn every_figure_of_the_results_table_is_in_the_results() {
             .max_by(|a, b| a.parse::<f64>().unwrap().total_cmp(&b.parse::<f64>().unwrap()));
         let column = shown.iter().find(|(column, _)| column.contains("baseline"));
         assert_eq!(column.map(|(_, figure)| figure), best, "{folder}, best baseline");
+    }
+}
+
+/// A network's times as the README writes them: ours, PyTorch's, the ratio with its range, the tuned allocator's ratio.
+fn speed_row(record: &serde_json::Value) -> Option<String> {
+    let number = |name: &str| record[name].as_f64();
+    let ratios = |rival: &str| -> Option<Vec<f64>> {
+        let mut ratios: Vec<f64> =
+            record[rival]["ratios"].as_array()?.iter().filter_map(|ratio| ratio.as_f64()).collect();
+        ratios.sort_by(f64::total_cmp);
+        Some(ratios)
+    };
+    let (stock, tuned) = (ratios("pytorch")?, ratios("pytorch_tuned"));
+    let middle = |ratios: &[f64]| (ratios[(ratios.len() - 1) / 2] + ratios[ratios.len() / 2]) / 2.0;
+    Some(format!(
+        "| {}, {} | {:.0} | {:.0} | {:.2} ({:.2} to {:.2}) | {} |",
+        record["net"].as_str()?,
+        record["batch"],
+        number("ours_ms")?,
+        number("pytorch_ms")?,
+        middle(&stock),
+        stock.first()?,
+        stock.last()?,
+        tuned.map_or("–".to_owned(), |tuned| format!("{:.2}", middle(&tuned)))
+    ))
+}
+
+#[test]
+fn every_network_that_was_timed_beside_pytorch_stands_in_the_table_of_speed() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let records = std::fs::read_to_string(root().join("results/bench.json")).unwrap();
+    let records: Vec<serde_json::Value> = serde_json::from_str(&records).unwrap();
+    let rows: Vec<String> = records.iter().filter_map(speed_row).collect();
+    assert!(rows.len() >= 4, "{rows:?}");
+    for row in rows {
+        assert!(readme.contains(&row), "not in README.md: {row}");
     }
 }
 
