@@ -1,7 +1,13 @@
-//! `cargo xtask data fetch mnist`
+//! `cargo xtask data fetch mnist`, `cargo xtask data faces`
 
-use anyhow::Result;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
+use multigen_analysis::figures::contact_sheet::{self, ContactSheet};
+use multigen_data::FacesConfig;
+use multigen_data::sets::faces::{self, Expression};
+use ndarray::ArrayView4;
 
 use crate::workspace::Places;
 
@@ -20,14 +26,64 @@ enum DataCommand {
         #[command(flatten)]
         places: Places,
     },
+    /// Draw a contact sheet of the set of drawn faces
+    Faces(Faces),
+}
+
+#[derive(Args, Debug)]
+struct Faces {
+    /// The sheet, a PNG file
+    #[arg(long, value_name = "FILE", default_value = "faces.png")]
+    out: PathBuf,
+    /// The first person
+    #[arg(long, default_value_t = 0)]
+    first: u32,
+    /// How many persons, a row each
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    persons: u32,
+    /// Pixels of a side
+    #[arg(long, default_value_t = 158)]
+    size: usize,
+    /// One neutral face per session instead of one face per expression
+    #[arg(long)]
+    sessions: bool,
+    /// With the noise that training sees
+    #[arg(long)]
+    noise: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let DataCommand::Fetch { name, places } = &arguments.command;
-    if name != "mnist" {
-        anyhow::bail!("no data set '{name}' on the hub; expected mnist");
+    match &arguments.command {
+        DataCommand::Fetch { name, places } if name == "mnist" => fetch_mnist(places),
+        DataCommand::Fetch { name, .. } => anyhow::bail!("no data set '{name}' on the hub; expected mnist"),
+        DataCommand::Faces(faces) => faces_sheet(faces),
     }
-    fetch_mnist(places)
+}
+
+fn faces_sheet(arguments: &Faces) -> Result<()> {
+    let Faces { out, first, persons, size, sessions, noise } = arguments;
+    let end = first.checked_add(*persons).context("--first: there are no persons beyond 4294967295")?;
+    let config = FacesConfig {
+        persons: (*first..end).collect(),
+        expressions: if *sessions { vec![Expression::Neutral] } else { faces::SEVEN.to_vec() },
+        sessions: if *sessions { vec![0, 1, 2] } else { vec![0] },
+        size: *size,
+        noise: *noise,
+        ..FacesConfig::default()
+    };
+    let set = faces::build(&config)?;
+    let columns = set.factors.iter().nth(if *sessions { 2 } else { 1 }).map_or(&[][..], |factor| &factor.levels);
+    let shape = (set.len(), set.channels, set.height, set.width);
+    let sheet = ContactSheet {
+        title: "Drawn faces",
+        note: &format!("drawn by this program, nobody's pictures; drawing {}, {size} pixels", faces::DRAWING_VERSION),
+        rows: &config.persons.iter().map(|person| format!("person {person}")).collect::<Vec<_>>(),
+        columns,
+        images: ArrayView4::from_shape(shape, &set.images).context("the set has other images than it says")?,
+    };
+    contact_sheet::write(out, &sheet)?;
+    println!("{}", out.display());
+    Ok(())
 }
 
 #[cfg(not(feature = "hub"))]

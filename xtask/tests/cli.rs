@@ -644,3 +644,19 @@ fn a_bench_that_cannot_run_is_refused() {
     fs::write(Path::new(results).join("bench.json"), "{}").unwrap();
     says(&bench(&["operator-affine"]), &["bench.json", "delete it"]);
 }
+
+#[test]
+fn drawn_faces_come_out_as_a_sheet_and_impossible_ones_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("faces.png");
+    let faces = |more: &[&str]| xtask([&["data", "faces", "--out", out.to_str().unwrap()], more].concat());
+    succeeded(&faces(&["--persons", "2", "--size", "32"]));
+    let expressions = image::open(&out).unwrap();
+    succeeded(&faces(&["--persons", "3", "--size", "32", "--sessions", "--noise"]));
+    let sessions = image::open(&out).unwrap();
+    assert!(expressions.width() > sessions.width() && expressions.height() < sessions.height());
+    says(&refused_at_once(&faces(&["--size", "5000"])), &["size", "16 to 1024 pixels"]);
+    says(&refused_at_once(&faces(&["--first", "4294967295"])), &["--first"]);
+    let nowhere = refused_at_once(&xtask(["data", "faces", "--persons", "1", "--out", "/no/folder/x.png"]));
+    says(&nowhere, &["/no/folder/x.png"]);
+}

@@ -11,7 +11,7 @@
 //! | [`batches`] | seeded batches, addressable by step |
 //! | [`randomness`] | one generator per (seed, purpose, step) |
 //! | [`idx`] | the idx file format of MNIST, plain or gzip |
-//! | [`sets`] | the data sets by name: MNIST and `digits` |
+//! | [`sets`] | the data sets by name: MNIST, `digits` and the drawn `faces` |
 //! | `hub` | MNIST from a hub of data sets, compared with the embedded copy (cargo feature `hub`) |
 //!
 //! The crate knows no networks and no tensors: what it hands out are plain vectors.
@@ -35,5 +35,6 @@ pub use factors::{Combination, Factor, Factors};
 pub use held_out::{HeldOut, Rule};
 pub use image_set::{Gathered, ImageSet};
 pub use sets::digits::DigitsConfig;
+pub use sets::faces::FacesConfig;
 pub use sets::mnist::{LabelledImages, Mnist, MnistSource, Part};
 pub use splits::Split;

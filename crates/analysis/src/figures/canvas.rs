@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use image::ImageEncoder;
+use multigen_measure::unit;
+use ndarray::ArrayView3;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -75,6 +77,32 @@ pub fn text_left(area: &Area, text: &str, style: &TextStyle, at: (i32, i32)) -> 
 /// The drawing library refuses.
 pub fn text_centred(area: &Area, text: &str, style: &TextStyle, at: (i32, i32)) -> Drawn {
     anchored(area, text, style, at, HPos::Center)
+}
+
+/// An image `[c, h, w]` whose pixels become squares of `scale` pixels, its top left corner at `at`; one channel is shown
+/// grey, of several the first three.
+///
+/// # Errors
+/// The drawing library refuses.
+pub fn enlarged(area: &Area, scale: usize, (left, top): (i32, i32), image: ArrayView3<f32>) -> Drawn {
+    let (c, h, w) = image.dim();
+    let level = |channel: usize, y: usize, x: usize| {
+        let channel = if c < 3 { 0 } else { channel };
+        image.get([channel, y, x]).map_or(0, |pixel| (unit(*pixel) * 255.0).round() as u8)
+    };
+    let scale = scale as i32;
+    for y in 0..h {
+        for x in 0..w {
+            let colour = RGBColor(level(0, y, x), level(1, y, x), level(2, y, x));
+            let (x, y) = (left + x as i32 * scale, top + y as i32 * scale);
+            for dy in 0..scale {
+                for dx in 0..scale {
+                    area.draw_pixel((x + dx, y + dy), &colour)?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn anchored(area: &Area, text: &str, style: &TextStyle, at: (i32, i32), horizontal: HPos) -> Drawn {

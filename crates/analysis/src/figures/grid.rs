@@ -10,7 +10,7 @@ use ndarray::{Array3, ArrayView3, Axis, Zip};
 use plotters::prelude::*;
 
 use crate::error::Result;
-use crate::figures::canvas::{Area, Drawn, FAINT_INK, INK, RULE, png, text_centred, text_left, text_style};
+use crate::figures::canvas::{Area, Drawn, FAINT_INK, INK, RULE, enlarged, png, text_centred, text_left, text_style};
 use crate::labels::combination_lines;
 
 /// The factor on differences.
@@ -165,37 +165,15 @@ impl Band<'_> {
             let truth = self.samples.truth.index_axis(Axis(0), image);
             let generated = self.samples.generated.index_axis(Axis(0), image);
             let nearest = self.samples.nearest.index_axis(Axis(0), image);
-            self.image(area, (x, truth_top), truth)?;
-            self.image(area, (x, generated_top), generated)?;
-            self.image(area, (x, difference_top), difference(generated, truth).view())?;
-            self.image(area, (x, nearest_top), nearest)?;
+            enlarged(area, self.scale, (x, truth_top), truth)?;
+            enlarged(area, self.scale, (x, generated_top), generated)?;
+            enlarged(area, self.scale, (x, difference_top), difference(generated, truth).view())?;
+            enlarged(area, self.scale, (x, nearest_top), nearest)?;
             let db = format!("{:.1} dB", psnr(generated, truth)?);
             text_centred(area, &db, &bold, (centre, generated_top + side_y + 5))?;
             for (line_idx, line) in self.lines(&self.samples.nearest_labels, image).iter().enumerate() {
                 let at = (centre, nearest_top + side_y + 6 + line_idx as i32 * LINE);
                 text_centred(area, line, &faint, at)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// An image `[c, h, w]` enlarged without interpolation; one channel is shown grey, of several the first three.
-    fn image(&self, area: &Area, (left, top): (i32, i32), image: ArrayView3<f32>) -> Drawn {
-        let (c, h, w) = image.dim();
-        let level = |channel: usize, y: usize, x: usize| {
-            let channel = if c < 3 { 0 } else { channel };
-            image.get([channel, y, x]).map_or(0, |pixel| (unit(*pixel) * 255.0).round() as u8)
-        };
-        let scale = self.scale as i32;
-        for y in 0..h {
-            for x in 0..w {
-                let colour = RGBColor(level(0, y, x), level(1, y, x), level(2, y, x));
-                let (x, y) = (left + x as i32 * scale, top + y as i32 * scale);
-                for dy in 0..scale {
-                    for dx in 0..scale {
-                        area.draw_pixel((x + dx, y + dy), &colour)?;
-                    }
-                }
             }
         }
         Ok(())

@@ -1,4 +1,5 @@
 //! The data sets by name.
 
 pub mod digits;
+pub mod faces;
 pub mod mnist;
