@@ -2,7 +2,7 @@
 
 use crate::activation::Activation;
 use crate::convolution::{self, Geometry};
-use crate::fast_path::{Fresh, applies, with_values};
+use crate::fast_path::{Fresh, applies_with, with_values};
 use crate::gradient_buffers::into_buffer_or_tensor;
 
 use crate::weighted::{Gradients, Weighted, apply};
@@ -57,8 +57,7 @@ pub fn conv_transpose2d_activated(
     activation: Activation<'_>,
 ) -> Result<Tensor> {
     let geometry = validate(x, weight, bias, config, activation)?;
-    let fits = |tensor: Option<&Tensor>| tensor.is_none_or(|tensor| applies(&[tensor]));
-    if !applies(&[x, weight]) || !fits(bias) || !fits(activation.slope()) {
+    if !applies_with(&[x, weight], [bias, activation.slope()]) {
         return conv_transpose2d_activated_portable(x, weight, bias, config, activation);
     }
     apply(ConvTranspose2d { geometry }, x, weight, bias, activation)
@@ -187,13 +186,8 @@ impl Weighted for ConvTranspose2d {
                 })
             })
         })????;
-        let grad_x = grad_x
-            .map(|grad_x| {
-                // SAFETY: the kernel wrote every element.
-                let grad_x = unsafe { grad_x.into_vec() };
-                Tensor::from_vec(grad_x, x.shape(), x.device())
-            })
-            .transpose()?;
+        // SAFETY: the kernel wrote every element.
+        let grad_x = grad_x.map(|grad_x| unsafe { grad_x.into_tensor_like(x) }).transpose()?;
         Ok((grad_x, grad_weight))
     }
 }

@@ -22,6 +22,11 @@ pub(crate) fn applies(tensors: &[&Tensor]) -> bool {
     !PORTABLE.get() && tensors.iter().all(|tensor| tensor.device().is_cpu() && tensor.dtype() == DType::F32)
 }
 
+/// As [`applies`], of tensors some of which may be left out, such as a bias or slopes.
+pub(crate) fn applies_with(tensors: &[&Tensor], optional: [Option<&Tensor>; 2]) -> bool {
+    applies(tensors) && optional.into_iter().flatten().all(|tensor| applies(&[tensor]))
+}
+
 /// The elements of a contiguous tensor as candle hands it to an operator.
 pub(crate) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     let CpuStorage::F32(values) = storage else { candle_core::bail!("the fast path takes 32-bit floats only") };
@@ -68,6 +73,15 @@ impl Fresh {
     pub(crate) unsafe fn into_vec(self) -> Vec<f32> {
         // SAFETY: the caller vouches for it.
         unsafe { self.0.assume_init() }.into_vec()
+    }
+
+    /// A tensor of the shape of `like`, on its device.
+    ///
+    /// # Safety
+    /// As [`Self::into_vec`].
+    pub(crate) unsafe fn into_tensor_like(self, like: &Tensor) -> Result<Tensor> {
+        // SAFETY: the caller vouches for it.
+        Tensor::from_vec(unsafe { self.into_vec() }, like.shape(), like.device())
     }
 }
 

@@ -6,7 +6,7 @@
 //! rows instead of 128, and none of them as wide as the weight.
 
 use crate::activation::Activation;
-use crate::fast_path::{Fresh, applies, with_values};
+use crate::fast_path::{Fresh, applies, applies_with, with_values};
 use crate::gradient_buffers::into_buffer_or_tensor;
 use crate::linear::{linear_activated, linear_activated_portable};
 use crate::matrix_product::{Matrix, MatrixMut, column_block, multiply, multiply_by_columns};
@@ -38,9 +38,8 @@ pub fn gathered_linear(
     activation: Activation<'_>,
 ) -> Result<Tensor> {
     let gathering = validate(tables, indices, weight, bias, activation)?;
-    let fits = |tensor: Option<&Tensor>| tensor.is_none_or(|tensor| applies(&[tensor]));
-    let on_cpu = applies(&[weight]) && tables.iter().all(|table| applies(&[table]));
-    if !on_cpu || !fits(bias) || !fits(activation.slope()) {
+    let on_cpu = tables.iter().all(|table| applies(&[table]));
+    if !on_cpu || !applies_with(&[weight], [bias, activation.slope()]) {
         return gathered_linear_portable(tables, indices, weight, bias, activation);
     }
     if gathering.saves_nothing() {
@@ -234,7 +233,7 @@ impl Weighted for Gathering {
                 }
             })?;
             // SAFETY: the parts cover all tables.
-            Some(Tensor::from_vec(unsafe { grad_tables.into_vec() }, tables.shape(), tables.device())?)
+            Some(unsafe { grad_tables.into_tensor_like(tables) }?)
         } else {
             None
         };

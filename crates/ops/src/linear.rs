@@ -1,7 +1,7 @@
 //! Fully connected layer: y = x·wᵀ + b.
 
 use crate::activation::Activation;
-use crate::fast_path::{Fresh, applies, with_values};
+use crate::fast_path::{Fresh, applies_with, with_values};
 use crate::gradient_buffers;
 use crate::matrix_product::{Matrix, MatrixMut, column_block, multiply, multiply_by_columns};
 use crate::scratch::Scratch;
@@ -45,8 +45,7 @@ pub fn linear_activated(
     activation: Activation<'_>,
 ) -> Result<Tensor> {
     validate(x, weight, bias, dims, activation)?;
-    let fits = |tensor: Option<&Tensor>| tensor.is_none_or(|tensor| applies(&[tensor]));
-    if !applies(&[x, weight]) || !fits(bias) || !fits(activation.slope()) {
+    if !applies_with(&[x, weight], [bias, activation.slope()]) {
         return linear_activated_portable(x, weight, bias, dims, activation);
     }
     apply(Linear { dims: dims.to_vec() }, x, weight, bias, activation)
@@ -179,8 +178,7 @@ impl Weighted for Linear {
                 })
             })??;
             // SAFETY: the product wrote every element.
-            let grad_x = unsafe { grad_x.into_vec() };
-            Some(Tensor::from_vec(grad_x, (n, n_in), x.device())?)
+            Some(unsafe { grad_x.into_tensor_like(x) }?)
         } else {
             None
         };
@@ -206,8 +204,6 @@ impl Weighted for Linear {
         let mut grad_weight = Fresh::new(n_out * n_in);
         weight_product(grad_weight.start(), 0.0)?;
         // SAFETY: the product wrote every element.
-        let grad_weight = unsafe { grad_weight.into_vec() };
-        let grad_weight = Tensor::from_vec(grad_weight, (n_out, n_in), weight.device())?;
-        Ok((grad_x, Some(grad_weight)))
+        Ok((grad_x, Some(unsafe { grad_weight.into_tensor_like(weight) }?)))
     }
 }

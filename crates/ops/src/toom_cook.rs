@@ -35,10 +35,7 @@ use transform::MAX_POINTS;
 /// Rows of one image at all points together, and the values of a row on the small and on the large side; None where a
 /// phase has more taps than there are points.
 pub(crate) fn size_per_image(geometry: &Geometry) -> Option<[usize; 3]> {
-    (geometry.taps() <= MAX_POINTS).then(|| {
-        let plan = Plan::new(geometry);
-        [plan.n_rows(1), plan.small_lanes(), plan.n_columns()]
-    })
+    (geometry.taps() <= MAX_POINTS).then(|| plan::size_per_image(geometry))
 }
 
 pub(crate) fn spread(

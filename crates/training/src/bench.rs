@@ -136,25 +136,23 @@ fn measured(
     };
     let details = ours(Arithmetic::Ours, plan.n_steps, true)?;
     let mut record = Record::new(net, batch, details, workload::layer_gflop(net, batch)?, surroundings.clone());
-    let mut rivals: Vec<(&str, &dyn Fn() -> Result<Measurement>)> = Vec::new();
-    let stock = || match pytorch {
-        Some(pytorch) => pytorch.measurement(net, batch, plan.n_steps, record.threads, false),
-        None => Err(Error::config("--compare", "no PyTorch was found")),
-    };
-    let tuned = || match pytorch {
-        Some(pytorch) => pytorch.measurement(net, batch, plan.n_steps, record.threads, true),
-        None => Err(Error::config("--compare", "no PyTorch was found")),
-    };
-    let candle = || ours(Arithmetic::StockCandle, plan.n_steps.min(MOST_CANDLE_STEPS), false);
-    match &plan.rival {
-        Some(Rival::PyTorch { tuned: with_tuned, .. }) => {
-            rivals.push(("PyTorch", &stock));
-            if *with_tuned {
-                rivals.push(("PyTorch with a tuned allocator", &tuned));
+    let threads = record.threads;
+    let beside_pytorch = |pytorch: &PyTorch, tuned| pytorch.measurement(net, batch, plan.n_steps, threads, tuned);
+    type Measure<'a> = Box<dyn Fn() -> Result<Measurement> + 'a>;
+    let mut rivals: Vec<(&str, Measure)> = Vec::new();
+    match (&plan.rival, pytorch) {
+        (Some(Rival::PyTorch { tuned, .. }), Some(pytorch)) => {
+            rivals.push(("PyTorch", Box::new(move || beside_pytorch(pytorch, false))));
+            if *tuned {
+                let measure = move || beside_pytorch(pytorch, true);
+                rivals.push(("PyTorch with a tuned allocator", Box::new(measure)));
             }
         }
-        Some(Rival::Candle) => rivals.push(("stock candle", &candle)),
-        None => return Ok(record),
+        (Some(Rival::Candle), _) => {
+            let measure = || ours(Arithmetic::StockCandle, plan.n_steps.min(MOST_CANDLE_STEPS), false);
+            rivals.push(("stock candle", Box::new(measure)));
+        }
+        _ => return Ok(record),
     }
     let measured = surroundings.text();
     let mut rivalries = vec![Rivalry { measured, ..Rivalry::default() }; rivals.len()];

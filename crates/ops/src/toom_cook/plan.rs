@@ -110,19 +110,42 @@ pub(super) struct Plan {
     rows_before: Vec<usize>,
 }
 
+/// Rows and columns of tiles. Few tiles mean few products, many mean few points, which round less: those come first where it
+/// is a draw.
+fn tiling(geometry: &Geometry) -> [usize; 2] {
+    let ([height, width], taps) = (geometry.small, geometry.taps());
+    let cost = |tiles: &[usize; 2]| {
+        let [down, across] = *tiles;
+        let points = Axis::points_of(height, down, taps) * Axis::points_of(width, across, taps);
+        geometry.n * rows_of(geometry, *tiles) + ROWS_PER_POINT * points
+    };
+    let pairs =
+        Axis::tilings(height, taps).flat_map(|down| Axis::tilings(width, taps).map(move |across| [down, across]));
+    pairs.min_by_key(cost).unwrap_or(geometry.small)
+}
+
+/// Rows of one image at all points together: a dimension of `len` pixels in so many tiles has len + tiles·(T − 1) points.
+fn rows_of(geometry: &Geometry, tiles: [usize; 2]) -> usize {
+    [0, 1].map(|dimension| geometry.small[dimension] + tiles[dimension] * (geometry.taps() - 1)).iter().product()
+}
+
+/// What a plan would have, counted without making one: rows of an image, and the values of a row on the small and on the
+/// large side.
+pub(super) fn size_per_image(geometry: &Geometry) -> [usize; 3] {
+    let [small, large] = [geometry.small_channels, geometry.large_channels].map(in_lanes);
+    [rows_of(geometry, tiling(geometry)), small, geometry.stride * geometry.stride * large]
+}
+
+/// Channels, and further ones of zeros that fill the last group of lanes.
+fn in_lanes(channels: usize) -> usize {
+    channels.next_multiple_of(LANES)
+}
+
 impl Plan {
     pub(super) fn new(geometry: &Geometry) -> Self {
         let taps = geometry.taps();
-        // Few tiles mean few products, many mean few points, which round less: those come first where it is a draw.
-        // A dimension of `len` pixels in so many tiles has len + tiles·(T − 1) points in all.
         let [height, width] = geometry.small;
-        let cost = |&[down, across]: &[usize; 2]| {
-            let rows = geometry.n * (height + down * (taps - 1)) * (width + across * (taps - 1));
-            rows + ROWS_PER_POINT * Axis::points_of(height, down, taps) * Axis::points_of(width, across, taps)
-        };
-        let pairs =
-            Axis::tilings(height, taps).flat_map(|down| Axis::tilings(width, taps).map(move |across| [down, across]));
-        let [down, across] = pairs.min_by_key(cost).unwrap_or(geometry.small);
+        let [down, across] = tiling(geometry);
         let axes = [Axis::new(height, down, taps), Axis::new(width, across, taps)];
         let evaluate_taps = axes.map(|axis| Transform::from_f64(&evaluation(point_list(axis.points()), taps)));
         let mut rows_before = vec![0];
@@ -135,14 +158,14 @@ impl Plan {
         Self { geometry: *geometry, taps, axes, evaluate_taps, rows_before }
     }
 
-    /// Channels of the small image, and further ones of zeros that fill the last group of lanes.
+    /// Channels of the small image, lanes of zeros included.
     pub(super) fn small_lanes(&self) -> usize {
-        self.geometry.small_channels.next_multiple_of(LANES)
+        in_lanes(self.geometry.small_channels)
     }
 
     /// The same of the large image.
     pub(super) fn large_lanes(&self) -> usize {
-        self.geometry.large_channels.next_multiple_of(LANES)
+        in_lanes(self.geometry.large_channels)
     }
 
     /// Columns of the products: all phases of all large channels, lanes of zeros included.
@@ -289,6 +312,7 @@ mod tests {
         let plan = Plan::new(&geometry);
         assert_eq!(plan.axes.map(|axis| (axis.n_tiles, axis.points())), [(2, 5), (2, 5)]);
         assert_eq!(plan.n_rows(1), 81);
+        assert_eq!(size_per_image(&geometry), [81, plan.small_lanes(), plan.n_columns()]);
         assert_eq!(plan.rows_at(0, 0, 128), (0, 512));
         assert_eq!(plan.rows_at(4, 4, 128), (80 * 128, 128));
     }
