@@ -18,11 +18,11 @@ pub mod record;
 pub mod step;
 pub mod workload;
 
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use multigen_measure::ResultsDir;
+use multigen_ops::roof;
 
 use crate::{Error, Result};
 use process::PyTorch;
@@ -129,8 +129,8 @@ fn measured(
         let request = Request { net: net.to_owned(), batch, n_steps, arithmetic, details };
         let mut command = own(&request);
         if arithmetic == Arithmetic::StockCandle {
-            // candle's own thread pool, which disturbs our operators and is otherwise held at one thread.
-            command.env("CANDLE_NUM_THREADS", std::thread::available_parallelism().map_or(1, NonZero::get).to_string());
+            // candle's own thread pool disturbs our operators and is otherwise held at one thread; here it gets as many as ours.
+            command.env("CANDLE_NUM_THREADS", roof::threads().to_string());
         }
         process::measurement(command)
     };
