@@ -72,13 +72,14 @@ fn faces_sheet(arguments: &Faces) -> Result<()> {
         ..FacesConfig::default()
     };
     let set = faces::build(&config)?;
-    let columns = set.factors.iter().nth(if *sessions { 2 } else { 1 }).map_or(&[][..], |factor| &factor.levels);
+    let factor = set.factors.iter().nth(if *sessions { 2 } else { 1 }).context("the set has no such factor")?;
+    let columns: Vec<String> = factor.levels.iter().map(|level| format!("{} {level}", factor.name)).collect();
     let shape = (set.len(), set.channels, set.height, set.width);
     let sheet = ContactSheet {
         title: "Drawn faces",
         note: &format!("drawn by this program, nobody's pictures; drawing {}, {size} pixels", faces::DRAWING_VERSION),
         rows: &config.persons.iter().map(|person| format!("person {person}")).collect::<Vec<_>>(),
-        columns,
+        columns: &columns,
         images: ArrayView4::from_shape(shape, &set.images).context("the set has other images than it says")?,
     };
     contact_sheet::write(out, &sheet)?;
