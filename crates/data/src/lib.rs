@@ -11,6 +11,7 @@
 //! | [`batches`] | seeded batches, addressable by step |
 //! | [`randomness`] | one generator per (seed, purpose, step) |
 //! | [`idx`] | the idx file format of MNIST, plain or gzip |
+//! | [`picture`] | picture files of the user as squares of pixels |
 //! | [`sets`] | the data sets by name: MNIST, `digits` and the drawn `faces` |
 //! | `hub` | MNIST from a hub of data sets, compared with the embedded copy (cargo feature `hub`) |
 //!
@@ -24,6 +25,7 @@ pub mod held_out;
 pub mod hub;
 pub mod idx;
 pub mod image_set;
+pub mod picture;
 pub mod randomness;
 pub mod sets;
 pub mod splits;
