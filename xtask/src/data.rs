@@ -11,6 +11,8 @@ use ndarray::ArrayView4;
 
 use crate::workspace::Places;
 
+mod faces_check;
+
 #[derive(Args, Debug)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -28,6 +30,8 @@ enum DataCommand {
     },
     /// Draw a contact sheet of the set of drawn faces
     Faces(Faces),
+    /// Check that the drawn faces are neither too easy nor too hard for a classifier
+    FacesCheck(faces_check::Arguments),
 }
 
 #[derive(Args, Debug)]
@@ -57,6 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         DataCommand::Fetch { name, places } if name == "mnist" => fetch_mnist(places),
         DataCommand::Fetch { name, .. } => anyhow::bail!("no data set '{name}' on the hub; expected mnist"),
         DataCommand::Faces(faces) => faces_sheet(faces),
+        DataCommand::FacesCheck(arguments) => faces_check::run(arguments),
     }
 }
 

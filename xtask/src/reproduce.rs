@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use anyhow::Result;
 use clap::Args;
 use multigen_training::experiment::DEFAULT_PROFILE;
-use multigen_training::reproduce::{self, Data, Options};
+use multigen_training::dataset::{Data, Sources};
+use multigen_training::reproduce::{self, Options};
 use multigen_training::{Experiment, Request, device, progress};
 
 use crate::workspace::{self, Places};
@@ -65,7 +67,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let options = Options {
         root: arguments.places.root()?,
         results: arguments.places.results()?,
-        mnist: arguments.places.mnist(arguments.mnist.as_ref())?,
         device: (device::parse(&arguments.device)?, arguments.device.clone()),
         seeds: (0..arguments.seeds).collect(),
         interrupt: interrupt::flag()?,
@@ -76,10 +77,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if !arguments.dry_run {
         options.results.check_writable()?;
     }
-    let data = experiments
-        .iter()
-        .map(|experiment| Data::load(&experiment.data, &options.mnist))
-        .collect::<multigen_training::Result<Vec<_>>>()?;
+    let sources = Sources {
+        mnist: arguments.places.mnist(arguments.mnist.as_ref())?,
+        drawn_faces: options.results.cache().join("faces"),
+    };
+    let data = Data::load_all(&experiments, &sources)?;
     let long = arguments.dry_run || arguments.profile == "paper" || arguments.names.iter().any(|name| name == "all");
     if long {
         announce(&experiments, &data, &options)?;
@@ -107,7 +109,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Prints what would be trained and how long it would take here.
-fn announce(experiments: &[Experiment], data: &[Data], options: &Options) -> Result<()> {
+fn announce(experiments: &[Experiment], data: &[Rc<Data>], options: &Options) -> Result<()> {
     let mut known = BTreeMap::new();
     let mut total = 0.0;
     for (experiment, data) in experiments.iter().zip(data) {

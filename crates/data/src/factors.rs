@@ -4,13 +4,16 @@
 //! are numbered row-major, the last factor running fastest. In text a combination reads
 //! `digit=7 style=9 colour=red transform=mirror-x`.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Error, Result};
 
 /// More levels than this are not listed in a message but counted.
 const MAX_LEVELS_LISTED: usize = 16;
 
 /// One categorical factor: its name and the names of its levels, in index order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Factor {
     /// The factor's name, for example `digit`.
     pub name: String,

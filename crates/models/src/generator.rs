@@ -26,10 +26,7 @@ impl GeneratorConfig {
         let branch = |b: &crate::concatenating::Branch| (b.factor.clone(), b.levels);
         match self {
             Self::Concatenating(config) => config.branches.iter().map(branch).collect(),
-            Self::Operator(config) => {
-                let acting = [&config.colour, &config.spatial].map(|a| (a.factor.clone(), a.levels));
-                config.content.iter().map(branch).chain(acting).collect()
-            }
+            Self::Operator(config) => config.factors.iter().map(|f| (f.factor.clone(), f.levels)).collect(),
         }
     }
 
@@ -61,23 +58,25 @@ impl GeneratorConfig {
     }
 
     /// What a reader of a report must know of what this network is told, in one sentence.
-    pub fn what_it_is_told(&self) -> &'static str {
-        use crate::operator::{ActionKind, Bank};
-        match self {
-            Self::Concatenating(_) => "levels as one-hot vectors, nothing else",
-            Self::Operator(config) => match config.action {
-                ActionKind::Latent { .. } => "which factors act (on the code), and that colour scales channels",
-                ActionKind::Attention => {
-                    "which factors act (each output pixel mixes input pixels), and that colour scales channels"
+    pub fn what_it_is_told(&self) -> String {
+        use crate::operator::{Bank, Role};
+        let Self::Operator(config) = self else { return "levels as one-hot vectors, nothing else".to_owned() };
+        let of_factor = |factor: &crate::operator::RoleOf| {
+            let name = &factor.factor;
+            Some(match factor.role {
+                Role::Content { .. } => return None,
+                Role::Latent { .. } => format!("that {name} acts on the code by a matrix"),
+                Role::Attention => format!("that {name} moves pixels, each of the image a mixture of the canonical one's"),
+                Role::Affine { bank: Bank::Turns } => format!(
+                    "that each {name} is an affine map of the image, started from sixteen turned and mirrored ones, but not which is which"
+                ),
+                Role::Affine { bank: Bank::Random { .. } } => {
+                    format!("that each {name} is an affine map of the image, started from random ones")
                 }
-                ActionKind::Affine { bank: Bank::Turns } => {
-                    "that transforms are affine maps of the image, started from sixteen turned and mirrored ones, but not which is which; and that colour scales channels"
-                }
-                ActionKind::Affine { bank: Bank::Random { .. } } => {
-                    "that transforms are affine maps of the image, started from random ones; and that colour scales channels"
-                }
-            },
-        }
+                Role::Colour => format!("that {name} scales channels"),
+            })
+        };
+        config.factors.iter().filter_map(of_factor).collect::<Vec<_>>().join("; ")
     }
 }
 

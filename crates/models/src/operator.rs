@@ -27,22 +27,31 @@ use crate::concatenating::{Branch, BranchLayers, Decoder, DecoderConfig, Feature
 use crate::layers::Upsampling;
 use crate::{Activation, Drawn, Error, Filling, LevelTable, Multipliers, Params, Result};
 
-/// How the spatial factor acts.
+/// What a factor does to an image.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ActionKind {
-    /// A k×k matrix per level on the code.
+pub enum Role {
+    /// It says what is drawn: a branch of two fully connected layers of its one-hot, concatenated into the code.
+    Content {
+        /// Width of the first layer.
+        fc1: usize,
+        /// Width of the second layer.
+        fc2: usize,
+    },
+    /// It acts by a k×k matrix per level on the code.
     Latent {
         /// Width k of the code.
         k: usize,
     },
-    /// A softmax mixture of the canonical image's positions per output position.
+    /// It acts by a softmax mixture of the canonical image's positions per output position.
     Attention,
-    /// A gated bank of affine maps of the canonical image.
+    /// It acts by a gated bank of affine maps of the canonical image.
     Affine {
         /// Where the bank starts.
         bank: Bank,
     },
+    /// It acts by a vector per level that a canonical image of one channel is multiplied with.
+    Colour,
 }
 
 /// The first values of a bank of affine maps.
@@ -58,33 +67,29 @@ pub enum Bank {
     },
 }
 
-/// A factor that acts, with its number of levels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A factor with its number of levels and its role.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ActingFactor {
+pub struct RoleOf {
     /// The factor's name.
     pub factor: String,
     /// How many levels it has.
     pub levels: usize,
+    /// What it does.
+    pub role: Role,
 }
 
 /// The description of an operator generator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorConfig {
-    /// The content factors; they come first in the order of factors.
-    pub content: Vec<Branch>,
-    /// Then the factor that is a colour vector per level.
-    pub colour: ActingFactor,
-    /// Then the factor that moves pixels (or acts on the code).
-    pub spatial: ActingFactor,
-    /// How it acts.
-    pub action: ActionKind,
+    /// The factors in the order in which the network takes their levels.
+    pub factors: Vec<RoleOf>,
     /// Widths of the layers between code and feature map.
     pub hidden: Vec<usize>,
     /// The feature map.
     pub map: FeatureMap,
-    /// Transposed convolutions; the last has one channel, the canonical image.
+    /// Transposed convolutions to the canonical image: one channel where a factor is a colour, else three.
     pub upsampling: Vec<Upsampling>,
     /// Height and width of the images that are drawn; the canonical image of the affine kind may be finer.
     pub size: usize,
@@ -96,33 +101,62 @@ impl OperatorConfig {
     /// # Errors
     /// When the description is impossible.
     pub fn image_size(&self, network: &str) -> Result<usize> {
-        let wrong = |problem: &str| Error::Description { network: network.to_owned(), problem: problem.to_owned() };
-        if self.content.is_empty() {
-            return Err(wrong("no content factor: expected at least one"));
+        let wrong = |problem: String| Error::Description { network: network.to_owned(), problem };
+        if let Some(factor) = self.factors.iter().find(|factor| factor.levels == 0) {
+            return Err(wrong(format!("factor {}: no level, expected at least one", factor.factor)));
         }
-        if self.upsampling.last().is_some_and(|layer| layer.channels != 1) {
-            return Err(wrong("the last upsampling layer must have one channel, the canonical image"));
+        let roles = || self.factors.iter().map(|factor| factor.role);
+        if !roles().any(|role| matches!(role, Role::Content { .. })) {
+            return Err(wrong("no content factor: expected at least one".to_owned()));
         }
-        if matches!(self.action, ActionKind::Latent { k: 0 } | ActionKind::Affine { bank: Bank::Random { maps: 0 } }) {
-            return Err(wrong("the action needs at least one map or code entry"));
+        let is_empty = |role| {
+            matches!(
+                role,
+                Role::Latent { k: 0 }
+                    | Role::Affine { bank: Bank::Random { maps: 0 } }
+                    | Role::Content { fc1: 0, .. }
+                    | Role::Content { fc2: 0, .. }
+            )
+        };
+        if roles().any(is_empty) {
+            return Err(wrong("a factor's widths, maps or code entries are 0: expected at least one".to_owned()));
+        }
+        let is_spatial = |role: &Role| matches!(role, Role::Attention | Role::Affine { .. });
+        if roles().filter(is_spatial).count() > 1 {
+            return Err(wrong("two factors move pixels: expected at most one".to_owned()));
+        }
+        let n_colours = roles().filter(|role| *role == Role::Colour).count();
+        let n_channels = if n_colours == 0 { N_CHANNELS } else { 1 };
+        if n_colours > 1 {
+            return Err(wrong("two factors are colours: expected at most one".to_owned()));
+        }
+        if self.upsampling.last().is_some_and(|layer| layer.channels != n_channels) {
+            return Err(wrong(format!("the last upsampling layer must have {n_channels} channels: one where a factor is a colour, else three")));
+        }
+        let widths: Vec<usize> = roles().filter_map(|role| if let Role::Latent { k } = role { Some(k) } else { None }).collect();
+        if widths.windows(2).any(|pair| pair[0] != pair[1]) {
+            return Err(wrong(format!("latent factors act on codes of {widths:?} entries: expected one width")));
         }
         let canonical = upsampled_size(network, self.map, &self.upsampling)?;
-        if self.size == 0 || (canonical != self.size && !matches!(self.action, ActionKind::Affine { .. })) {
-            return Err(Error::Description {
-                network: network.to_owned(),
-                problem: format!(
-                    "the canonical image has {canonical}×{canonical} pixels, the image {0}×{0}: only the affine kind resamples",
-                    self.size
-                ),
-            });
+        if self.size == 0 || (canonical != self.size && !roles().any(|role| matches!(role, Role::Affine { .. }))) {
+            return Err(wrong(format!(
+                "the canonical image has {canonical}×{canonical} pixels, the image {0}×{0}: only the affine kind resamples",
+                self.size
+            )));
         }
         Ok(self.size)
     }
 }
 
+/// A factor of the network: its place in the order of factors, and what it does.
 #[derive(Debug)]
-enum Action {
-    Latent(Tensor),                         // [levels, k, k]
+struct Acting<T> {
+    place: usize,
+    action: T,
+}
+
+#[derive(Debug)]
+enum Spatial {
     Attention(Tensor),                      // [levels, pixels, pixels] logits
     Affine { maps: Tensor, gates: Tensor }, // [levels, bank, 6] and [levels, bank] logits
 }
@@ -130,15 +164,16 @@ enum Action {
 /// An operator generator with its parameters in a [`Params`].
 #[derive(Debug)]
 pub struct Operator {
-    branches: Vec<BranchLayers>,
+    contents: Vec<Acting<BranchLayers>>,
     to_code: Option<crate::layers::Linear>,
+    latents: Vec<Acting<Tensor>>, // [levels, k, k] each
     decoder: Decoder,
-    action: Action,
-    colours: Tensor, // [levels, 3]
+    spatial: Option<Acting<Spatial>>,
+    colours: Option<Acting<Tensor>>, // [levels, 3]
     size: usize,
 }
 
-const N_COLOUR_CHANNELS: usize = 3;
+const N_CHANNELS: usize = 3;
 
 /// Maps (and the attention's logits) learn at three times the rate (SPEC §4).
 const MAP_RATE: Multipliers = Multipliers { learning_rate: 3.0, decay: 1.0 };
@@ -157,51 +192,43 @@ impl Operator {
     /// When the description is impossible.
     pub fn build(params: &mut Params, network: &str, config: &OperatorConfig, rng: &mut impl Rng) -> Result<Self> {
         let size = config.image_size(network)?;
-        let branches = config
-            .content
-            .iter()
-            .map(|branch| BranchLayers::build(params, branch, Activation::Prelu, FillingRules::Plain, rng))
-            .collect::<Result<Vec<_>>>()?;
-        let concatenated: usize = config.content.iter().map(|branch| branch.fc2).sum();
-        let levels = config.spatial.levels;
-        let plain = Multipliers::default();
-        let (action, to_code, n_in) = match config.action {
-            ActionKind::Latent { k } => {
-                let matrices =
-                    params.create("latent.matrices", &[levels, k, k], Filling::NearIdentity(0.02), plain, rng)?;
-                let to_code =
-                    crate::layers::Linear::build(params, "to_code", (concatenated, k), Default::default(), rng)?;
-                (Action::Latent(matrices), Some(to_code), k)
+        let mut contents = Vec::new();
+        let mut n_in = 0;
+        for (RoleOf { factor, levels, role }, place) in config.factors.iter().zip(0..) {
+            if let Role::Content { fc1, fc2 } = *role {
+                let branch = Branch { factor: factor.clone(), levels: *levels, fc1, fc2 };
+                let action = BranchLayers::build(params, &branch, Activation::Prelu, FillingRules::Plain, rng)?;
+                contents.push(Acting { place, action });
+                n_in += fc2;
             }
-            ActionKind::Attention => {
-                let logits = params.create(
-                    "attention.logits",
-                    &[levels, size * size, size * size],
-                    Filling::Gaussian(0.01),
-                    MAP_RATE,
-                    rng,
-                )?;
-                (Action::Attention(logits), None, concatenated)
-            }
-            ActionKind::Affine { bank } => {
-                let (start, n_maps) = bank_start(bank, rng);
-                let start: Vec<f32> = match bank {
-                    Bank::Turns => start.repeat(levels),
-                    // A random bank is drawn anew for every level.
-                    Bank::Random { .. } => {
-                        let mut all = start;
-                        for _ in 1..levels {
-                            all.extend(bank_start(bank, rng).0);
-                        }
-                        all
+        }
+        let (mut latents, mut to_code, mut spatial) = (Vec::new(), None, None);
+        for (RoleOf { factor, levels, role }, place) in config.factors.iter().zip(0..) {
+            match *role {
+                Role::Content { .. } | Role::Colour => {}
+                Role::Latent { k } => {
+                    let name = format!("latent.{factor}.matrices");
+                    let filling = Filling::NearIdentity(0.02);
+                    let action = params.create(&name, &[*levels, k, k], filling, Multipliers::default(), rng)?;
+                    latents.push(Acting { place, action });
+                    if to_code.is_none() {
+                        let linear = crate::layers::Linear::build(params, "to_code", (n_in, k), Default::default(), rng)?;
+                        to_code = Some(linear);
+                        n_in = k;
                     }
-                };
-                let start = Tensor::from_vec(start, (levels, n_maps, 6), params.device())?;
-                let maps = params.insert("affine.maps", start, MAP_RATE)?;
-                let gates = params.create("affine.gates", &[levels, n_maps], Filling::Constant(0.0), GATE_RATE, rng)?;
-                (Action::Affine { maps, gates }, None, concatenated)
+                }
+                Role::Attention => {
+                    let shape = [*levels, size * size, size * size];
+                    let filling = Filling::Gaussian(0.01);
+                    let logits = params.create("attention.logits", &shape, filling, MAP_RATE, rng)?;
+                    spatial = Some(Acting { place, action: Spatial::Attention(logits) });
+                }
+                Role::Affine { bank } => {
+                    let action = affine(params, bank, *levels, rng)?;
+                    spatial = Some(Acting { place, action });
+                }
             }
-        };
+        }
         let decoder = DecoderConfig {
             n_in,
             hidden: &config.hidden,
@@ -212,80 +239,101 @@ impl Operator {
             filling: FillingRules::Plain,
         };
         let decoder = Decoder::build(params, &decoder, rng)?;
-        let shape = [config.colour.levels, N_COLOUR_CHANNELS];
-        let colours: Vec<f32> =
-            (0..shape[0] * shape[1]).map(|_| 0.25 + 0.5 * rand::RngExt::random::<f32>(rng)).collect();
-        let colours = params.insert("colours", Tensor::from_vec(colours, &shape, params.device())?, COLOUR_RATE)?;
-        Ok(Self { branches, to_code, decoder, action, colours, size })
+        let mut colours = None;
+        for (RoleOf { levels, role, .. }, place) in config.factors.iter().zip(0..) {
+            if *role == Role::Colour {
+                let shape = [*levels, N_CHANNELS];
+                let start: Vec<f32> =
+                    (0..shape[0] * shape[1]).map(|_| 0.25 + 0.5 * rand::RngExt::random::<f32>(rng)).collect();
+                let start = Tensor::from_vec(start, &shape, params.device())?;
+                colours = Some(Acting { place, action: params.insert("colours", start, COLOUR_RATE)? });
+            }
+        }
+        Ok(Self { contents, to_code, latents, decoder, spatial, colours, size })
     }
 
-    /// Draws a batch: every content once, every (content, spatial level) pair once, then the colours.
+    /// Draws a batch: what the content and latent factors say once, every pair of it and a spatial level once, then the
+    /// colours.
     ///
     /// # Shapes
     /// `[n]` levels per factor → images `[n, 3, size, size]`.
     pub(crate) fn forward(&self, levels: &LevelTable, device: &Device) -> Result<Drawn> {
-        let n_content = self.branches.len();
-        let content: Vec<usize> = (0..n_content).collect();
-        let spatial = n_content + 1;
-        let n_pixels = self.size * self.size;
-        let (first_rows, content_of) = levels.distinct(&content);
-        let n_contents = first_rows.len();
-        let codes = self
-            .branches
-            .iter()
-            .enumerate()
-            .map(|(factor, branch)| {
-                let column: Vec<u32> = first_rows.iter().map(|&row| levels.column(factor)[row]).collect();
-                Ok(branch.forward(device)?.index_select(&Tensor::new(column, device)?, 0)?) // [u, fc2]
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let code = Tensor::cat(&codes, 1)?; // [u, Σ fc2]
+        let places = self.contents.iter().map(|content| content.place);
+        let places: Vec<usize> = places.chain(self.latents.iter().map(|latent| latent.place)).collect();
+        let (first_rows, canonical_of) = levels.distinct(&places);
+        let picked = |table: &Tensor, place: usize| -> Result<Tensor> {
+            let column: Vec<u32> = first_rows.iter().map(|&row| levels.column(place)[row]).collect();
+            Ok(table.index_select(&Tensor::new(column, device)?, 0)?)
+        };
+        let codes = self.contents.iter().map(|c| picked(&c.action.forward(device)?, c.place)); // [u, fc2]
+        let mut code = Tensor::cat(&codes.collect::<Result<Vec<_>>>()?, 1)?; // [u, Σ fc2]
+        if let Some(to_code) = &self.to_code {
+            code = to_code.forward(&code, &Activated::Linear)?; // [u, k]
+        }
+        for Acting { place, action: matrices } in &self.latents {
+            let column: Vec<u32> = first_rows.iter().map(|&row| levels.column(*place)[row]).collect();
+            code = section(format_args!("action"), &code, |code| acted(code, matrices, &column))?; // [u, k]
+        }
+        let canonical = self.decoder.forward(&code)?; // [u, c, s, s]
+        let moved = match &self.spatial {
+            None => canonical.index_select(&Tensor::new(canonical_of, device)?, 0)?, // [n, c, h, w]
+            Some(Acting { place, action }) => section(format_args!("action"), &canonical, |canonical| {
+                self.moved(canonical, action, levels.column(*place), &canonical_of)
+            })?,
+        };
+        let colours = self.colours.as_ref().map(|Acting { place, action }| -> Result<Tensor> {
+            Ok(action.index_select(&levels.indices(*place, device)?, 0)?) // [n, 3]
+        });
+        coloured(moved, colours.transpose()?)
+    }
 
-        let moved = match &self.action {
-            Action::Latent(matrices) => {
-                let code = match &self.to_code {
-                    Some(to_code) => to_code.forward(&code, &Activated::Linear)?, // [u, k]
-                    None => code,
-                };
-                let (pair_rows, pair_of) =
-                    levels.distinct(&content.iter().copied().chain([spatial]).collect::<Vec<_>>());
-                let z = section(format_args!("action"), &code, |code| -> Result<Tensor> {
-                    let n_levels = matrices.dim(0)?;
-                    let acted = (0..n_levels)
-                        .map(|level| Ok(code.matmul(&matrices.get(level)?)?)) // [u, k]
-                        .collect::<Result<Vec<_>>>()?;
-                    let acted = Tensor::cat(&acted, 0)?; // [levels·u, k]
-                    let index: Vec<u32> = pair_rows
-                        .iter()
-                        .map(|&row| levels.column(spatial)[row] * n_contents as u32 + content_of[row])
-                        .collect();
-                    Ok(acted.index_select(&Tensor::new(index, device)?, 0)?) // [pairs, k]
-                })?;
-                let drawn = self.decoder.forward(&z)?.reshape((pair_rows.len(), n_pixels))?; // [pairs, p]
-                drawn.index_select(&Tensor::new(pair_of, device)?, 0)? // [n, p]
+    /// Row (canonical image, level) for each image: `[u, c, s, s]` → `[n, c, size, size]`. Of every level only those
+    /// canonical images are moved that the batch shows in it.
+    fn moved(&self, canonical: &Tensor, action: &Spatial, levels: &[u32], canonical_of: &[u32]) -> Result<Tensor> {
+        let n_levels = levels.iter().max().map_or(0, |&level| level as usize + 1);
+        let mut rows_of_level: Vec<Vec<u32>> = vec![Vec::new(); n_levels];
+        let places: Vec<(usize, usize)> = levels
+            .iter()
+            .zip(canonical_of)
+            .map(|(&level, &row)| {
+                let rows = &mut rows_of_level[level as usize];
+                let place = rows.iter().position(|&other| other == row).unwrap_or(rows.len());
+                if place == rows.len() {
+                    rows.push(row);
+                }
+                (level as usize, place)
+            })
+            .collect();
+        let mut starts = Vec::with_capacity(n_levels);
+        let mut moved = Vec::with_capacity(n_levels);
+        let mut start = 0;
+        for (level, rows) in rows_of_level.into_iter().enumerate() {
+            starts.push(start);
+            start += rows.len();
+            if !rows.is_empty() {
+                let shown = canonical.index_select(&Tensor::new(rows, canonical.device())?, 0)?;
+                moved.push(self.moved_to(&shown, action, level)?);
             }
-            Action::Attention(logits) => {
-                let canonical = self.decoder.forward(&code)?.reshape((n_contents, n_pixels))?; // [u, p]
-                section(format_args!("action"), &canonical, |canonical| {
-                    let weights = candle_nn::ops::softmax(logits, 2)?; // [levels, p, q]
-                    let moved = (0..logits.dim(0)?)
-                        .map(|level| Ok(ops::linear(canonical, &weights.get(level)?, None)?)) // [u, p]
-                        .collect::<Result<Vec<_>>>()?;
-                    self.pick(&Tensor::cat(&moved, 0)?, levels, spatial, &content_of, n_contents) // [n, p]
-                })?
+        }
+        let index: Vec<u32> = places.into_iter().map(|(level, place)| (starts[level] + place) as u32).collect();
+        Ok(Tensor::cat(&moved, 0)?.index_select(&Tensor::new(index, canonical.device())?, 0)?)
+    }
+
+    /// Canonical images as one level moves them: `[u, c, s, s]` → `[u, c, size, size]`.
+    fn moved_to(&self, canonical: &Tensor, action: &Spatial, level: usize) -> Result<Tensor> {
+        let (u, c, h, w) = canonical.dims4()?;
+        let moved = match action {
+            Spatial::Attention(logits) => {
+                let weights = candle_nn::ops::softmax(&logits.get(level)?, 1)?; // [p, q]
+                ops::linear(&canonical.reshape((u * c, h * w))?, &weights, None)? // [u·c, p]
             }
-            Action::Affine { maps, gates } => {
-                let canonical = self.decoder.forward(&code)?.squeeze(1)?; // [u, s, s]
-                section(format_args!("action"), &canonical, |canonical| {
-                    let gates = candle_nn::ops::softmax(gates, 1)?; // [levels, bank]
-                    let moved = ops::affine_sample(canonical, maps, &gates, self.size)?; // [levels, u, h, w]
-                    let moved = moved.reshape((moved.dim(0)? * n_contents, n_pixels))?; // [levels·u, p]
-                    self.pick(&moved, levels, spatial, &content_of, n_contents) // [n, p]
-                })?
+            Spatial::Affine { maps, gates } => {
+                let gates = candle_nn::ops::softmax(&gates.narrow(0, level, 1)?, 1)?; // [1, bank]
+                let flat = canonical.reshape((u * c, h, w))?;
+                ops::affine_sample(&flat, &maps.narrow(0, level, 1)?, &gates, self.size)? // [1, u·c, h, w]
             }
         };
-        let colours = self.colours.index_select(&levels.indices(n_content, device)?, 0)?; // [n, 3]
-        self.coloured(&moved, &colours)
+        Ok(moved.reshape((u, c, self.size, self.size))?)
     }
 
     /// Draws mixtures of levels: contents from mixed codes, and of what the levels of a factor do the weighted sum.
@@ -293,65 +341,78 @@ impl Operator {
     /// # Shapes
     /// `[n, levels]` per factor → images `[n, 3, size, size]`.
     pub(crate) fn forward_mixed(&self, codes: &[Tensor]) -> Result<Drawn> {
-        let n_content = self.branches.len();
-        let (colour, spatial) = (&codes[n_content], &codes[n_content + 1]);
-        let contents = self.branches.iter().zip(codes).map(|(branch, codes)| branch.forward_mixed(codes));
-        let code = Tensor::cat(&contents.collect::<Result<Vec<_>>>()?, 1)?; // [n, Σ fc2]
-        let (n, n_pixels) = (code.dim(0)?, self.size * self.size);
-        let mixed = |of_level: &[Tensor]| -> Result<Tensor> {
-            let weights = spatial.t()?.unsqueeze(2)?; // [levels, n, 1]
-            Ok(Tensor::stack(of_level, 0)?.broadcast_mul(&weights)?.sum(0)?) // [n, …]
-        };
-        let moved = match &self.action {
-            Action::Latent(matrices) => {
-                let code = match &self.to_code {
-                    Some(to_code) => to_code.forward(&code, &Activated::Linear)?, // [n, k]
-                    None => code,
-                };
-                let acted = (0..matrices.dim(0)?).map(|level| Ok(code.matmul(&matrices.get(level)?)?));
-                self.decoder.forward(&mixed(&acted.collect::<Result<Vec<_>>>()?)?)?.reshape((n, n_pixels))?
-            }
-            Action::Attention(logits) => {
-                let canonical = self.decoder.forward(&code)?.reshape((n, n_pixels))?; // [n, p]
-                let weights = candle_nn::ops::softmax(logits, 2)?; // [levels, p, q]
-                let moved = (0..logits.dim(0)?).map(|level| Ok(ops::linear(&canonical, &weights.get(level)?, None)?));
-                mixed(&moved.collect::<Result<Vec<_>>>()?)?
-            }
-            Action::Affine { maps, gates } => {
-                let canonical = self.decoder.forward(&code)?.squeeze(1)?; // [n, s, s]
-                let gates = candle_nn::ops::softmax(gates, 1)?; // [levels, bank]
-                let moved = ops::affine_sample(&canonical, maps, &gates, self.size)?; // [levels, n, h, w]
-                let moved = (0..moved.dim(0)?).map(|level| Ok(moved.get(level)?.reshape((n, n_pixels))?));
-                mixed(&moved.collect::<Result<Vec<_>>>()?)?
-            }
-        };
-        self.coloured(&moved, &colour.matmul(&self.colours)?)
+        let contents = self.contents.iter().map(|content| content.action.forward_mixed(&codes[content.place]));
+        let mut code = Tensor::cat(&contents.collect::<Result<Vec<_>>>()?, 1)?; // [n, Σ fc2]
+        if let Some(to_code) = &self.to_code {
+            code = to_code.forward(&code, &Activated::Linear)?; // [n, k]
+        }
+        for Acting { place, action: matrices } in &self.latents {
+            code = mixed(&codes[*place], |level| Ok(code.matmul(&matrices.get(level)?)?))?;
+        }
+        let mut images = self.decoder.forward(&code)?; // [n, c, s, s]
+        if let Some(Acting { place, action }) = &self.spatial {
+            images = mixed(&codes[*place], |level| self.moved_to(&images, action, level))?;
+        }
+        let colours = self.colours.as_ref().map(|Acting { place, action }| codes[*place].matmul(action)); // [n, 3]
+        coloured(images, colours.transpose()?)
     }
+}
 
-    /// Images `[n, 3, size, size]` of grey ones `[n, p]` and colours `[n, 3]`.
-    fn coloured(&self, grey: &Tensor, colours: &Tensor) -> Result<Drawn> {
-        let images = grey.unsqueeze(1)?.broadcast_mul(&colours.unsqueeze(2)?)?; // [n, 3, p]
-        let images = images.reshape((grey.dim(0)?, N_COLOUR_CHANNELS, self.size, self.size))?;
-        Ok(Drawn { images, mask_logits: None })
-    }
+/// Codes under the matrices of their levels: row i of `[u, k]` times `matrices[column[i]]`.
+fn acted(code: &Tensor, matrices: &Tensor, column: &[u32]) -> Result<Tensor> {
+    let (n_levels, u) = (matrices.dim(0)?, code.dim(0)?);
+    let all = (0..n_levels).map(|level| Ok(code.matmul(&matrices.get(level)?)?)).collect::<Result<Vec<_>>>()?;
+    let index: Vec<u32> = column.iter().zip(0..).map(|(level, row)| level * u as u32 + row).collect();
+    Ok(Tensor::cat(&all, 0)?.index_select(&Tensor::new(index, code.device())?, 0)?) // [u, k]
+}
 
-    /// Row (level, content) of `[levels·u, p]` for each image, `[n, p]`.
-    fn pick(
-        &self,
-        moved: &Tensor,
-        levels: &LevelTable,
-        spatial: usize,
-        content_of: &[u32],
-        n_contents: usize,
-    ) -> Result<Tensor> {
-        let index: Vec<u32> = levels
-            .column(spatial)
-            .iter()
-            .zip(content_of)
-            .map(|(level, content)| level * n_contents as u32 + content)
-            .collect();
-        Ok(moved.index_select(&Tensor::new(index, moved.device())?, 0)?)
+/// The sum over levels of what they do, weighted row by row: weights `[n, levels]`, each level `[n, …]`.
+fn mixed(weights: &Tensor, of_level: impl Fn(usize) -> Result<Tensor>) -> Result<Tensor> {
+    let mut sum: Option<Tensor> = None;
+    for level in 0..weights.dim(1)? {
+        let drawn = of_level(level)?;
+        let mut shape = vec![1; drawn.rank()];
+        shape[0] = drawn.dim(0)?;
+        let drawn = drawn.broadcast_mul(&weights.narrow(1, level, 1)?.reshape(shape)?)?;
+        sum = Some(match sum {
+            Some(sum) => (sum + drawn)?,
+            None => drawn,
+        });
     }
+    sum.ok_or_else(|| Error::Tensor(candle_core::Error::Msg("a factor without levels".to_owned())))
+}
+
+/// Images `[n, 3, h, w]`: as they are, or grey ones `[n, 1, h, w]` times their colours `[n, 3]`.
+fn coloured(images: Tensor, colours: Option<Tensor>) -> Result<Drawn> {
+    let images = match colours {
+        None => images,
+        Some(colours) => {
+            let (n, _, h, w) = images.dims4()?;
+            let grey = images.reshape((n, 1, h * w))?;
+            grey.broadcast_mul(&colours.unsqueeze(2)?)?.reshape((n, N_CHANNELS, h, w))? // [n, 3, h, w]
+        }
+    };
+    Ok(Drawn { images, mask_logits: None })
+}
+
+/// The maps and gates of a bank for every level.
+fn affine(params: &mut Params, bank: Bank, levels: usize, rng: &mut impl Rng) -> Result<Spatial> {
+    let (start, n_maps) = bank_start(bank, rng);
+    let start: Vec<f32> = match bank {
+        Bank::Turns => start.repeat(levels),
+        // A random bank is drawn anew for every level.
+        Bank::Random { .. } => {
+            let mut all = start;
+            for _ in 1..levels {
+                all.extend(bank_start(bank, rng).0);
+            }
+            all
+        }
+    };
+    let start = Tensor::from_vec(start, (levels, n_maps, 6), params.device())?;
+    let maps = params.insert("affine.maps", start, MAP_RATE)?;
+    let gates = params.create("affine.gates", &[levels, n_maps], Filling::Constant(0.0), GATE_RATE, rng)?;
+    Ok(Spatial::Affine { maps, gates })
 }
 
 /// A bank's first maps, row-major `[maps, 2, 3]`, and their number.

@@ -1,15 +1,18 @@
 //! The named networks of SPEC §4: generators for 28×28 digits and for faces of 71×71 and 158×158 pixels, our operator
-//! family among them, and the classifiers of the same images.
+//! family and our compact networks among them, and the classifiers of the same images.
+//!
+//! A generator is its factors, its widths and its upsampling layers. The research's have a width for every factor of
+//! their set and draw one size; ours take any factors and any size of at least 8 pixels.
 
 use crate::alexnet::{AlexNetConfig, Head, Stem};
 use crate::concatenating::{Branch, ConcatenatingConfig, FeatureMap, FillingRules};
 use crate::generator::GeneratorConfig;
 use crate::layers::Upsampling;
-use crate::operator::{ActingFactor, ActionKind, Bank, OperatorConfig};
+use crate::operator::{Bank, OperatorConfig, Role, RoleOf};
 use crate::{Activation, Error, Result};
 
 /// Every name that [`generator`] knows.
-pub const GENERATORS: [&str; 13] = [
+pub const GENERATORS: [&str; 17] = [
     "digits-v1",
     "digits-v2",
     "digits-wide",
@@ -23,6 +26,10 @@ pub const GENERATORS: [&str; 13] = [
     "mmi-small",
     "mmi-large",
     "mmi-figure",
+    "compact",
+    "operator-emotion",
+    "operator-transform",
+    "operator-emotion-transform",
 ];
 
 /// Every name that [`classifier`] knows.
@@ -30,29 +37,15 @@ pub const CLASSIFIERS: [&str; 5] =
     ["alexnet-multitask", "alexnet-71", "alexnet-71-s2", "alexnet-28", "alexnet-compact-71"];
 
 const DIGIT_FACTORS: [(&str, usize); 4] = [("digit", 10), ("style", 10), ("colour", 3), ("transform", 6)];
-/// Factors and levels of `kdef-3emo` (SPEC §3.2) with the width of both layers of their branches.
-const KDEF_BRANCHES: [(&str, usize, usize); 4] =
-    [("person", 70, 512), ("emotion", 3, 512), ("session", 2, 128), ("transform", 6, 256)];
+/// Factors and levels of `kdef-3emo` (SPEC §3.2).
+const KDEF_FACTORS: [(&str, usize); 4] = [("person", 70), ("emotion", 3), ("session", 2), ("transform", 6)];
 /// The same of the set `mmi`.
-const MMI_BRANCHES: [(&str, usize, usize); 3] = [("person", 7, 512), ("emotion", 7, 512), ("transform", 6, 256)];
+const MMI_FACTORS: [(&str, usize); 3] = [("person", 7), ("emotion", 7), ("transform", 6)];
+/// Width of both layers of a factor's branch in the generators for faces; a set of one session has no such branch.
+const FACE_WIDTHS: [(&str, usize); 4] = [("person", 512), ("emotion", 512), ("session", 128), ("transform", 256)];
 
-fn branches(widths: [(usize, usize); 4]) -> Vec<Branch> {
-    DIGIT_FACTORS
-        .iter()
-        .zip(widths)
-        .map(|((factor, levels), (fc1, fc2))| Branch { factor: (*factor).to_owned(), levels: *levels, fc1, fc2 })
-        .collect()
-}
-
-fn face_branches(factors: &[(&str, usize, usize)]) -> Vec<Branch> {
-    let branch = |&(factor, levels, width): &(&str, usize, usize)| Branch {
-        factor: factor.to_owned(),
-        levels,
-        fc1: width,
-        fc2: width,
-    };
-    factors.iter().map(branch).collect()
-}
+/// A factor's name with its number of levels.
+pub type Levels = (String, usize);
 
 fn up(channels: usize, kernel: usize, stride: usize, padding: usize) -> Upsampling {
     Upsampling { channels, kernel, stride, padding, conv3: false }
@@ -62,61 +55,85 @@ fn up_and_conv3(channels: usize, kernel: usize, stride: usize, padding: usize) -
     Upsampling { conv3: true, ..up(channels, kernel, stride, padding) }
 }
 
-const MAP: FeatureMap = FeatureMap { channels: 256, size: 7 };
+const DIGITS_MAP: FeatureMap = FeatureMap { channels: 256, size: 7 };
 
-/// The description of a named generator.
+/// The description of a named generator for the factors and the size of images that it was made for.
 ///
 /// # Errors
 /// When no preset carries that name.
 pub fn generator(name: &str) -> Result<GeneratorConfig> {
+    let levels = |factors: &[(&str, usize)]| factors.iter().map(|&(name, n)| (name.to_owned(), n)).collect();
+    let (factors, size): (Vec<Levels>, usize) = match name {
+        "kdef-small" | "compact" | "operator-emotion" | "operator-transform" | "operator-emotion-transform" => {
+            (levels(&KDEF_FACTORS), 71)
+        }
+        "kdef-large" => (levels(&KDEF_FACTORS), 158),
+        "mmi-small" => (levels(&MMI_FACTORS), 71),
+        "mmi-large" | "mmi-figure" => (levels(&MMI_FACTORS), 158),
+        _ => (levels(&DIGIT_FACTORS), 28),
+    };
+    generator_for(name, &factors, size)
+}
+
+/// The description of a named generator for these factors, in the order in which it takes their levels, and images of
+/// `size`×`size` pixels.
+///
+/// # Errors
+/// When no preset carries that name, it has no width for one of the factors, or it draws another size.
+pub fn generator_for(name: &str, factors: &[Levels], size: usize) -> Result<GeneratorConfig> {
+    let branches = |widths: &[(&str, usize)]| branches(name, factors, widths);
+    let digits = |[digit, style, colour, transform]: [usize; 4]| {
+        branches(&[("digit", digit), ("style", style), ("colour", colour), ("transform", transform)])
+    };
     let v2_upsampling = vec![up(256, 4, 2, 1), up(3, 2, 2, 0)];
-    let concatenating = match name {
-        "digits-v1" => ConcatenatingConfig {
-            branches: branches([(256, 256), (512, 512), (256, 256), (512, 512)]),
+    let rectified = Activation::Relu;
+    let config = match name {
+        "digits-v1" => GeneratorConfig::Concatenating(ConcatenatingConfig {
+            branches: digits([256, 512, 256, 512])?,
             hidden: vec![1024, 1024],
-            map: MAP,
+            map: DIGITS_MAP,
             upsampling: vec![up(256, 4, 2, 1), up(92, 4, 2, 1), up(92, 5, 1, 2), up(3, 5, 1, 2)],
             activation: Activation::Relu,
             last: Activation::Linear,
             mask_head: false,
             filling: FillingRules::DigitsV1,
-        },
-        "digits-v2" => ConcatenatingConfig {
-            branches: branches([(512, 512), (512, 512), (128, 128), (256, 256)]),
+        }),
+        "digits-v2" => GeneratorConfig::Concatenating(ConcatenatingConfig {
+            branches: digits([512, 512, 128, 256])?,
             hidden: vec![2048, 2048],
-            map: MAP,
+            map: DIGITS_MAP,
             upsampling: v2_upsampling,
             activation: Activation::Prelu,
-            last: Activation::Relu,
+            last: rectified,
             mask_head: false,
             filling: FillingRules::Plain,
-        },
+        }),
         // "512/512 512/512 64/64, transform alike": the transform's branch is as the colour's before it.
-        "digits-wide" => ConcatenatingConfig {
-            branches: branches([(512, 512), (512, 512), (64, 64), (64, 64)]),
+        "digits-wide" => GeneratorConfig::Concatenating(ConcatenatingConfig {
+            branches: digits([512, 512, 64, 64])?,
             hidden: vec![4096, 4096],
-            map: MAP,
+            map: DIGITS_MAP,
             upsampling: v2_upsampling,
             activation: Activation::Relu,
-            last: Activation::Relu,
+            last: rectified,
             mask_head: false,
             filling: FillingRules::Plain,
-        },
-        "digits-figure" => ConcatenatingConfig {
-            branches: branches([(256, 256), (256, 256), (32, 32), (128, 128)]),
+        }),
+        "digits-figure" => GeneratorConfig::Concatenating(ConcatenatingConfig {
+            branches: digits([256, 256, 32, 128])?,
             hidden: vec![1024],
-            map: MAP,
+            map: DIGITS_MAP,
             upsampling: v2_upsampling,
             activation: Activation::Relu,
-            last: Activation::Relu,
+            last: rectified,
             mask_head: true,
             filling: FillingRules::Plain,
-        },
-        "kdef-small" => small_faces(&KDEF_BRANCHES, Activation::Linear),
-        "kdef-large" => large_faces(&KDEF_BRANCHES, Activation::Linear),
-        "mmi-small" => small_faces(&MMI_BRANCHES, Activation::Relu),
+        }),
+        "kdef-small" => GeneratorConfig::Concatenating(small_faces(branches(&FACE_WIDTHS)?, Activation::Linear)),
+        "kdef-large" => GeneratorConfig::Concatenating(large_faces(branches(&FACE_WIDTHS)?, Activation::Linear)),
+        "mmi-small" => GeneratorConfig::Concatenating(small_faces(branches(&FACE_WIDTHS)?, rectified)),
         // A smaller map, and a convolution after every transposed one but the last.
-        "mmi-large" => ConcatenatingConfig {
+        "mmi-large" => GeneratorConfig::Concatenating(ConcatenatingConfig {
             hidden: vec![1024, 1024],
             map: FeatureMap { channels: 256, size: 8 },
             upsampling: vec![
@@ -125,23 +142,45 @@ pub fn generator(name: &str) -> Result<GeneratorConfig> {
                 up_and_conv3(92, 5, 2, 1),  // 79×79
                 up(3, 4, 2, 1),             // 158×158
             ],
-            ..large_faces(&MMI_BRANCHES, Activation::Relu)
-        },
+            ..large_faces(branches(&FACE_WIDTHS)?, rectified)
+        }),
         // The research's description leaves open whether its images are rectified.
-        "mmi-figure" => large_faces(&MMI_BRANCHES, Activation::Linear),
-        "operator-affine" => return Ok(operator(ActionKind::Affine { bank: Bank::Turns })),
-        "operator-affine-random" => return Ok(operator(ActionKind::Affine { bank: Bank::Random { maps: 16 } })),
-        "operator-attention" => return Ok(operator(ActionKind::Attention)),
-        "operator-latent" => return Ok(operator(ActionKind::Latent { k: 128 })),
+        "mmi-figure" => GeneratorConfig::Concatenating(large_faces(branches(&FACE_WIDTHS)?, Activation::Linear)),
+        "compact" => GeneratorConfig::Concatenating(compact(factors, size)),
+        "operator-affine" => digits_operator(factors, Role::Affine { bank: Bank::Turns }),
+        "operator-affine-random" => digits_operator(factors, Role::Affine { bank: Bank::Random { maps: 16 } }),
+        "operator-attention" => digits_operator(factors, Role::Attention),
+        "operator-latent" => digits_operator(factors, Role::Latent { k: 128 }),
+        "operator-emotion" => operator(factors, size, &["emotion"]),
+        "operator-transform" => operator(factors, size, &["transform"]),
+        "operator-emotion-transform" => operator(factors, size, &["emotion", "transform"]),
         _ => return Err(Error::UnknownNetwork { name: name.to_owned(), known: GENERATORS.join(", ") }),
     };
-    Ok(GeneratorConfig::Concatenating(concatenating))
+    let drawn = config.image_size(name)?;
+    if drawn != size {
+        let problem = format!("draws {drawn}×{drawn} images, the data has {size}×{size}; choose another model or size");
+        return Err(Error::Description { network: name.to_owned(), problem });
+    }
+    Ok(config)
+}
+
+/// A branch of two equally wide layers per factor.
+fn branches(network: &str, factors: &[Levels], widths: &[(&str, usize)]) -> Result<Vec<Branch>> {
+    let branch = |(factor, levels): &Levels| match widths.iter().find(|(name, _)| name == factor) {
+        Some(&(_, width)) => Ok(Branch { factor: factor.clone(), levels: *levels, fc1: width, fc2: width }),
+        None => {
+            let known: Vec<&str> = widths.iter().map(|(name, _)| *name).collect();
+            let problem = format!("has no branch for the factor {factor}, only for {}; choose another model", known.join(", "));
+            Err(Error::Description { network: network.to_owned(), problem })
+        }
+    };
+    factors.iter().map(branch).collect()
 }
 
 /// 71×71 pixels.
-fn small_faces(factors: &[(&str, usize, usize)], last: Activation) -> ConcatenatingConfig {
+fn small_faces(branches: Vec<Branch>, last: Activation) -> ConcatenatingConfig {
     ConcatenatingConfig {
-        branches: face_branches(factors),
+        branches,
         hidden: vec![2048, 2048],
         map: FeatureMap { channels: 512, size: 8 },
         upsampling: vec![up(512, 5, 2, 1), up(184, 5, 2, 1), up(3, 5, 2, 1)], // 17×17, 35×35, 71×71
@@ -153,33 +192,87 @@ fn small_faces(factors: &[(&str, usize, usize)], last: Activation) -> Concatenat
 }
 
 /// 158×158 pixels.
-fn large_faces(factors: &[(&str, usize, usize)], last: Activation) -> ConcatenatingConfig {
+fn large_faces(branches: Vec<Branch>, last: Activation) -> ConcatenatingConfig {
     ConcatenatingConfig {
         // 19×19, 39×39, 79×79, 158×158
         upsampling: vec![up(512, 5, 2, 0), up(184, 5, 2, 1), up(184, 5, 2, 1), up(3, 4, 2, 1)],
         filling: FillingRules::LastWithoutDecay,
-        ..small_faces(factors, last)
+        ..small_faces(branches, last)
     }
 }
 
-fn operator(action: ActionKind) -> GeneratorConfig {
-    let [digit, style, colour, transform] = DIGIT_FACTORS;
-    let content = |(factor, levels): (&str, usize)| Branch { factor: factor.to_owned(), levels, fc1: 256, fc2: 256 };
-    let acting = |(factor, levels): (&str, usize)| ActingFactor { factor: factor.to_owned(), levels };
+/// The research's shape of network at widths for two CPU cores, for any factors and any size.
+fn compact(factors: &[Levels], size: usize) -> ConcatenatingConfig {
+    let branch = |(factor, levels): &Levels| Branch { factor: factor.clone(), levels: *levels, fc1: 128, fc2: 128 };
+    let (map, upsampling) = doublings(size, 3);
+    ConcatenatingConfig {
+        branches: factors.iter().map(branch).collect(),
+        hidden: vec![512, 512],
+        map,
+        upsampling,
+        activation: Activation::LeakyRelu { slope: 0.1 },
+        last: Activation::Linear,
+        mask_head: false,
+        filling: FillingRules::Plain,
+    }
+}
+
+/// A feature map of 5 to 9 pixels a side and the layers that double it to an image of `size`×`size`, the narrower the
+/// larger: an even size by a kernel of 4, an odd one by a kernel of 5, of which one pixel more comes out.
+fn doublings(size: usize, n_channels: usize) -> (FeatureMap, Vec<Upsampling>) {
+    let mut sizes = vec![size];
+    while let Some(&last) = sizes.last().filter(|&&last| last > 9) {
+        sizes.push(last / 2);
+    }
+    sizes.reverse();
+    let n_layers = sizes.len() - 1;
+    let map = FeatureMap { channels: 128, size: sizes[0] };
+    let layers = sizes.iter().skip(1).enumerate().map(|(i, to)| {
+        let channels = if i + 1 == n_layers { n_channels } else { (96 >> i).max(24) };
+        up(channels, 4 + to % 2, 2, 1)
+    });
+    (map, layers.collect())
+}
+
+fn content((factor, levels): &Levels, width: usize) -> RoleOf {
+    RoleOf { factor: factor.clone(), levels: *levels, role: Role::Content { fc1: width, fc2: width } }
+}
+
+fn digits_operator(factors: &[Levels], transform: Role) -> GeneratorConfig {
+    let role = |levels: &Levels| match levels.0.as_str() {
+        "colour" => RoleOf { role: Role::Colour, ..content(levels, 0) },
+        "transform" => RoleOf { role: transform, ..content(levels, 0) },
+        _ => content(levels, 256),
+    };
     // A canonical image that is turned must be read between its pixels; twice as many of them leave nothing to blur.
-    let canonical = match action {
-        ActionKind::Affine { .. } => up(1, 4, 4, 0), // 56×56
-        _ => up(1, 2, 2, 0),                         // 28×28
+    let canonical = match transform {
+        Role::Affine { .. } => up(1, 4, 4, 0), // 56×56
+        _ => up(1, 2, 2, 0),                   // 28×28
     };
     GeneratorConfig::Operator(OperatorConfig {
-        content: vec![content(digit), content(style)],
-        colour: acting(colour),
-        spatial: acting(transform),
-        action,
+        factors: factors.iter().map(role).collect(),
         hidden: vec![512],
         map: FeatureMap { channels: 32, size: 7 },
         upsampling: vec![up(32, 4, 2, 1), canonical],
         size: 28,
+    })
+}
+
+/// Our generators for faces: a transform moves the pixels of an upright canonical image, an emotion acts on the code of
+/// what is left; who does not act is content.
+fn operator(factors: &[Levels], size: usize, acting: &[&str]) -> GeneratorConfig {
+    let role = |levels: &Levels| match levels.0.as_str() {
+        name if !acting.contains(&name) => content(levels, 128),
+        "transform" => RoleOf { role: Role::Affine { bank: Bank::Turns }, ..content(levels, 0) },
+        _ => RoleOf { role: Role::Latent { k: 128 }, ..content(levels, 0) },
+    };
+    let (map, upsampling) = doublings(size, 3);
+    GeneratorConfig::Operator(OperatorConfig {
+        factors: factors.iter().map(role).collect(),
+        hidden: vec![512],
+        map,
+        upsampling,
+        size,
     })
 }
 
@@ -254,6 +347,14 @@ pub fn describe(name: &str) -> &'static str {
             "The research's generator for MMI faces of 158×158 pixels: a convolution after every transposed one but the last."
         }
         "mmi-figure" => "The research's generator for MMI faces as its paper draws it: kdef-large without sessions.",
+        "compact" => "Ours: the research's shape of network at widths for two CPU cores, for any factors and any size.",
+        "operator-emotion" => "Ours: person, session and transform make a code, each emotion is a matrix on it.",
+        "operator-transform" => {
+            "Ours: person, emotion and session are drawn upright, transforms act as a gated bank of affine maps."
+        }
+        "operator-emotion-transform" => {
+            "Ours: person and session make a code, each emotion is a matrix on it, transforms act as a gated bank of affine maps."
+        }
         "operator-affine" => {
             "Ours: content drawn once, transforms act as a gated bank of affine maps, colours as vectors."
         }

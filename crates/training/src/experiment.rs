@@ -36,12 +36,12 @@ pub struct About {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EvaluateConfig {
-    /// The set whose figures the experiment reports: `train`, or a held-out set.
-    pub set: String,
+    /// The sets whose figures the experiment reports: `train`, or held-out sets.
+    pub sets: Vec<String>,
     /// Combinations shown in the grid, as `digit=3 style=2 …`; with none, the first of the set are shown.
     #[serde(default)]
     pub show: Vec<String>,
-    /// At most this many columns in the grid.
+    /// At most this many columns per set in the grid.
     pub show_at_most: usize,
 }
 
@@ -62,6 +62,12 @@ struct ProfileConfig {
     training: Table,
     #[serde(default)]
     models: BTreeMap<String, Table>,
+    /// Laid over the document's `data`, such as images of another size.
+    #[serde(default)]
+    data: Table,
+    /// Takes the place of the document's `models`.
+    #[serde(default)]
+    take_part: Option<ModelsConfig>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -275,6 +281,7 @@ impl Catalogue {
     pub fn resolve(&self, name: &str, request: &Request) -> Result<Experiment> {
         let file = self.path(name).display().to_string();
         let mut merged = self.document(name)?;
+        lay_profile_data(&mut merged, &request.profile);
         let mut solver_overrides = (Table::new(), BTreeMap::<String, Table>::new());
         for pair in &request.overrides {
             apply_override(&mut merged, &mut solver_overrides, pair)?;
@@ -292,17 +299,21 @@ impl Catalogue {
                 format!("no profile '{}'; expected one of {profile_names}", request.profile),
             ));
         }
-        let mut models = document.models.default.clone();
+        let of_profile = document.profiles.get(&request.profile).and_then(|profile| profile.take_part.as_ref());
+        let ModelsConfig { default, more } = of_profile.unwrap_or(&document.models);
+        let mut models = default.clone();
         if request.all_models {
-            models
-                .extend(document.models.more.iter().filter(|model| !document.models.default.contains(model)).cloned());
+            models.extend(more.iter().filter(|model| !default.contains(model)).cloned());
         }
         if models.is_empty() {
             return Err(Error::config(&file, "models.default is empty: expected at least one model"));
         }
         let (mut training, mut differs_from_paper) = (BTreeMap::new(), BTreeMap::new());
         for model in &models {
-            presets::generator(model).map_err(|e| Error::config(&file, format!("models: {e}")))?;
+            if !presets::GENERATORS.contains(&model.as_str()) {
+                let known = presets::GENERATORS.join(", ");
+                return Err(Error::config(&file, format!("models: unknown network '{model}': expected one of {known}")));
+            }
             let solver = |profile: &str, overrides: bool| -> Result<TrainingConfig> {
                 let mut table = document.training.clone();
                 let empty = ProfileConfig::default();
@@ -335,14 +346,14 @@ impl Catalogue {
         }
         let known: Vec<&str> =
             std::iter::once("train").chain(document.data.held_out.iter().map(|h| h.name.as_str())).collect();
-        if !known.contains(&document.evaluate.set.as_str()) {
+        if let Some(stranger) = document.evaluate.sets.iter().find(|set| !known.contains(&set.as_str())) {
             return Err(Error::config(
                 &file,
-                format!("evaluate.set = '{}': expected one of {}", document.evaluate.set, known.join(", ")),
+                format!("evaluate.sets names '{stranger}': expected some of {}", known.join(", ")),
             ));
         }
-        if document.data.set != "digits" {
-            return Err(Error::config(&file, format!("data.set = '{}': expected digits", document.data.set)));
+        if document.evaluate.sets.is_empty() {
+            return Err(Error::config(&file, format!("evaluate.sets is empty: expected some of {}", known.join(", "))));
         }
         Ok(Experiment {
             name: name.to_owned(),
@@ -417,6 +428,15 @@ fn holds(value: &Value, key: &str) -> bool {
         Value::Table(table) => table.iter().any(|(name, value)| name == key || holds(value, key)),
         Value::Array(values) => values.iter().any(|value| holds(value, key)),
         _ => false,
+    }
+}
+
+/// Lays a profile's data over the document's: what profiles differ in is known before anything is checked.
+fn lay_profile_data(document: &mut Table, profile: &str) {
+    let of_profile =
+        document.get("profiles").and_then(|profiles| profiles.get(profile)).and_then(|p| p.get("data")).cloned();
+    if let (Some(Value::Table(over)), Some(Value::Table(under))) = (of_profile, document.get_mut("data")) {
+        merge(under, over);
     }
 }
 

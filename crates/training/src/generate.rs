@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use multigen_data::randomness::keyed_rng;
-use multigen_data::sets::digits;
-use multigen_data::{Combination, DigitsConfig, Factors, Split};
+use multigen_data::{Combination, Factors};
 use multigen_models::{Generator, LevelTable};
 use ndarray::Array3;
 
@@ -57,7 +56,7 @@ pub fn choose(runs: Vec<TrainedRun>, model: Option<&str>) -> Result<TrainedRun> 
     let mut best = None;
     for run in runs {
         let Some(rank) = wanted.iter().position(|name| *name == run.config.model) else { continue };
-        let key = (Reverse(rank), run.config.training.steps, n_training_images(&run)?, run.written);
+        let key = (Reverse(rank), run.config.training.steps, run.config.training_images, run.written);
         if best.as_ref().is_none_or(|(best, _)| *best < key) {
             best = Some((key, run));
         }
@@ -71,19 +70,12 @@ pub fn choose(runs: Vec<TrainedRun>, model: Option<&str>) -> Result<TrainedRun> 
     })
 }
 
-/// How many combinations a run was trained on: held-out rules differ in what they take.
-fn n_training_images(run: &TrainedRun) -> Result<usize> {
-    let factors = factors(run)?;
-    let combinations: Vec<Combination> = factors.combinations().collect();
-    Ok(Split::new(&factors, &combinations, &run.config.data.held_out)?.train.len())
-}
-
 /// The factors that a run's levels are named by.
 ///
 /// # Errors
-/// When the run's data has an impossible number of transforms.
+/// When the run's record names a factor or a level twice.
 pub fn factors(run: &TrainedRun) -> Result<Factors> {
-    Ok(digits::factors(DigitsConfig { transforms: run.config.data.transforms })?)
+    Ok(Factors::new(run.config.factors.clone())?)
 }
 
 /// Draws one combination, clamped to [0, 1], `[3, h, w]`.

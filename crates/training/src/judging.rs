@@ -1,30 +1,64 @@
-//! The judge: trained once on real handwriting, cached, and tested on real images that it never saw (SPEC §6).
+//! The judge: trained once on real images, cached, and tested on real images that it never saw (SPEC §6).
 //!
-//! It is trained on MNIST's 60,000 training images, each in a colour and a transform drawn at random anew in each epoch,
-//! and tested on the 10,000 test images in the same way. Nothing that is generated ever reaches it.
+//! Nothing that is generated ever reaches it. What it learns from is a [`Lessons`]: handwriting for digits, all
+//! combinations of a set of images elsewhere.
+
+mod handwriting;
+mod images;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use candle_core::{Device, Tensor};
+use multigen_data::ImageSet;
 use multigen_data::randomness::keyed_rng;
-use multigen_data::sets::digits;
-use multigen_data::sets::mnist::SIZE;
-use multigen_data::{DigitsConfig, Factors, LabelledImages, MnistSource, Part, transforms};
-use multigen_measure::{Commit, JudgeRecord};
+use multigen_measure::JudgeRecord;
 use multigen_models::{Judge, JudgeConfig};
 use multigen_ops::{self as ops, GradientBuffers};
 use ndarray::Array4;
-use rand::RngExt;
-use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use self::handwriting::Handwriting;
+pub use self::images::Images;
 use crate::progress::ProgressLine;
 use crate::run_config::{TrainingConfig, short_hash};
 use crate::schedule::Schedule;
-use crate::train::optimiser;
+use crate::train::{Surroundings, optimiser};
 use crate::{Error, Result};
+
+/// Some labelled images.
+pub struct Lesson {
+    /// Pixels, n × 3 × h × w.
+    pub images: Vec<f32>,
+    /// Per head, the level of each image.
+    pub levels: Vec<Vec<u32>>,
+}
+
+/// What a judge learns from, and what it is tested on.
+pub trait Lessons {
+    /// Height and width of the images.
+    fn image_size(&self) -> usize;
+    /// The factors that it learns to read, with their numbers of levels.
+    fn heads(&self) -> &[(String, usize)];
+    /// A name of the images and of what is done with them: other images are another judge.
+    fn identity(&self) -> &str;
+    /// What it is trained and tested on, as the end of a sentence.
+    fn description(&self) -> String;
+    /// The `n` images of a step.
+    ///
+    /// # Errors
+    /// When they cannot be gathered.
+    fn batch(&mut self, step: u64, n: usize) -> Result<Lesson>;
+    /// How many images there are for the test.
+    fn n_test(&self) -> usize;
+    /// Some of the images for the test.
+    ///
+    /// # Errors
+    /// When they cannot be gathered.
+    fn test(&self, images: Range<usize>) -> Result<Lesson>;
+}
 
 /// How a judge is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,7 +70,7 @@ pub struct JudgeTraining {
     pub batch: usize,
     /// Learning rate at the start of its cosine.
     pub learning_rate: f64,
-    /// Test images that its accuracy is measured on.
+    /// At most so many test images measure its accuracy.
     pub test_images: usize,
 }
 
@@ -64,56 +98,55 @@ pub struct TrainedJudge {
 struct Key<'a> {
     training: &'a JudgeTraining,
     network: &'a JudgeConfig,
-    transforms: usize,
-    data_sha256: &'a str,
+    lessons: &'a str,
     device: &'a str,
 }
 
 const RECORD: &str = "record";
 
 impl TrainedJudge {
-    /// The judge for a set of digits: from the cache, or trained now (about a minute on two cores).
+    /// The judge that these lessons make: from the cache, or trained now (about a minute on two cores).
     ///
     /// # Errors
     /// When the data cannot be read, the cache cannot be written, or the user interrupts.
     pub fn get(
-        source: &MnistSource,
-        config: DigitsConfig,
+        lessons: &mut dyn Lessons,
         training: &JudgeTraining,
         cache: &Path,
-        device: &Device,
-        (interrupt, quiet, commit): (&AtomicBool, bool, Option<&Commit>),
+        around: Surroundings,
     ) -> Result<Self> {
-        let factors = digits::factors(config)?;
-        let heads = read_factors(&factors);
-        let network = JudgeConfig { image_size: SIZE, heads };
-        let train = source.load(Part::Train)?;
-        let data_sha256 = sha256_hex(&[&train.pixels, &train.labels]);
+        let network = network(lessons);
         let key = Key {
             training,
             network: &network,
-            transforms: config.transforms,
-            data_sha256: &data_sha256,
-            device: crate::device::kind(device),
+            lessons: lessons.identity(),
+            device: crate::device::kind(around.device),
         };
         let json = serde_json::to_vec(&key).map_err(|e| Error::config("judge", e.to_string()))?;
         let path = cache.join(format!("judge-{}.safetensors", short_hash(&json)));
-        let judge = Judge::new(&network, device, &mut keyed_rng(0, "judge weights", 0))?;
         if let Some(record) = cached_record(&path)? {
+            let judge = Judge::new(&network, around.device, &mut keyed_rng(0, "judge weights", 0))?;
             judge.load_file(&path)?;
-            return Ok(Self { judge, device: device.clone(), record });
+            return Ok(Self { judge, device: around.device.clone(), record });
         }
-        let painter = Painter::new(config)?;
-        fit(&judge, &train, &painter, training, device, (interrupt, quiet))?;
-        let test = source.load(Part::Test)?;
-        let mut record = test_accuracy(&judge, &test, &painter, training, device)?;
-        record.commit = commit.cloned();
-        let trained = Self { judge, device: device.clone(), record };
+        let trained = Self::train(lessons, training, around)?;
         trained.save(&path)?;
-        if !quiet {
+        if !around.quiet {
             eprintln!("judge: reads real test images it never saw: {}", accuracy_text(&trained.record));
         }
         Ok(trained)
+    }
+
+    /// Trains and tests a judge that is not kept.
+    ///
+    /// # Errors
+    /// As [`TrainedJudge::get`].
+    pub fn train(lessons: &mut dyn Lessons, training: &JudgeTraining, around: Surroundings) -> Result<Self> {
+        let judge = Judge::new(&network(lessons), around.device, &mut keyed_rng(0, "judge weights", 0))?;
+        fit(&judge, lessons, training, around)?;
+        let mut record = test_accuracy(&judge, lessons, training, around.device)?;
+        record.commit = around.commit.cloned();
+        Ok(Self { judge, device: around.device.clone(), record })
     }
 
     /// The level of each factor that the judge reads in each image.
@@ -150,6 +183,10 @@ impl TrainedJudge {
     }
 }
 
+fn network(lessons: &dyn Lessons) -> JudgeConfig {
+    JudgeConfig { image_size: lessons.image_size(), heads: lessons.heads().to_vec() }
+}
+
 /// The judge's accuracy in one phrase.
 pub fn accuracy_text(record: &JudgeRecord) -> String {
     record.accuracy.iter().map(|(factor, a)| format!("{factor} {a:.4}")).collect::<Vec<_>>().join(", ")
@@ -160,16 +197,25 @@ pub(crate) fn sha256_hex(parts: &[&[u8]]) -> String {
     use sha2::{Digest, Sha256};
     let mut hasher = Sha256::new();
     parts.iter().for_each(|part| hasher.update(part));
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&hasher.finalize())
 }
 
-/// A style is no property that can be read off an image of another writer, so the judge reads all factors but that.
-fn read_factors(factors: &Factors) -> Vec<(String, usize)> {
-    factors
-        .iter()
-        .filter(|factor| factor.name != "style")
-        .map(|factor| (factor.name.clone(), factor.n_levels()))
-        .collect()
+/// The SHA-256 of a set's pixels and combinations in hexadecimal digits.
+pub(crate) fn sha256_of_set(set: &ImageSet) -> String {
+    use sha2::{Digest, Sha256};
+    let mut hasher = Sha256::new();
+    let mut bytes = Vec::new();
+    for (index, image) in set.images.chunks_exact(set.image_len().max(1)).enumerate() {
+        bytes.clear();
+        bytes.extend(image.iter().flat_map(|pixel| pixel.to_le_bytes()));
+        hasher.update(&bytes);
+        hasher.update(set.label(index).unwrap_or_default());
+    }
+    hexadecimal(&hasher.finalize())
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn cached_record(path: &Path) -> Result<Option<JudgeRecord>> {
@@ -182,54 +228,17 @@ fn cached_record(path: &Path) -> Result<Option<JudgeRecord>> {
     serde_json::from_str(json).map(Some).map_err(|e| broken(&e))
 }
 
-/// Paints grey images in a colour and a transform.
-struct Painter {
-    permutations: Vec<Vec<usize>>,
-}
-
-/// A painted batch: images `[n, 3, 28, 28]`, and per factor (digit, colour, transform) the levels.
-struct Painted {
-    images: Vec<f32>,
-    levels: [Vec<u32>; 3],
-}
-
-impl Painter {
-    fn new(config: DigitsConfig) -> Result<Self> {
-        let permutations = transforms::levels(config.transforms)?.iter().map(|t| t.permutation(SIZE)).collect();
-        Ok(Self { permutations })
-    }
-
-    fn paint(&self, from: &LabelledImages, indices: &[usize], rng: &mut impl rand::Rng) -> Painted {
-        let n_colours = digits::COLOURS.len();
-        let mut painted =
-            Painted { images: vec![0.0; indices.len() * n_colours * SIZE * SIZE], levels: Default::default() };
-        for (&index, image) in indices.iter().zip(painted.images.chunks_exact_mut(n_colours * SIZE * SIZE)) {
-            let (Some(grey), Some(&digit)) = (from.image(index), from.labels.get(index)) else { continue };
-            let (colour, transform) = (rng.random_range(0..n_colours), rng.random_range(0..self.permutations.len()));
-            digits::paint(grey, &self.permutations[transform], colour, image);
-            for (levels, level) in painted.levels.iter_mut().zip([u32::from(digit), colour as u32, transform as u32]) {
-                levels.push(level);
-            }
-        }
-        painted
+impl Lesson {
+    /// The images `[n, 3, size, size]` and per head the levels `[n]`.
+    fn tensors(self, size: usize, device: &Device) -> Result<(Tensor, Vec<Tensor>)> {
+        let n = self.levels.first().map_or(0, Vec::len);
+        let images = Tensor::from_vec(self.images, (n, 3, size, size), device)?;
+        let levels = self.levels.iter().map(|levels| Ok(Tensor::new(levels.as_slice(), device)?));
+        Ok((images, levels.collect::<Result<_>>()?))
     }
 }
 
-impl Painted {
-    fn tensor(&mut self, device: &Device) -> Result<Tensor> {
-        let n = self.levels[0].len();
-        Ok(Tensor::from_vec(std::mem::take(&mut self.images), (n, digits::COLOURS.len(), SIZE, SIZE), device)?)
-    }
-}
-
-fn fit(
-    judge: &Judge,
-    train: &LabelledImages,
-    painter: &Painter,
-    training: &JudgeTraining,
-    device: &Device,
-    (interrupt, quiet): (&AtomicBool, bool),
-) -> Result<()> {
+fn fit(judge: &Judge, lessons: &mut dyn Lessons, training: &JudgeTraining, around: Surroundings) -> Result<()> {
     let solver = TrainingConfig {
         steps: training.steps,
         batch: training.batch,
@@ -245,20 +254,16 @@ fn fit(
     };
     let mut adam = optimiser(judge.params(), &solver)?;
     let mut gradients = GradientBuffers::new(&judge.params().vars());
-    let mut order: Vec<usize> = (0..train.len()).collect();
-    order.shuffle(&mut keyed_rng(0, "judge order", 0));
-    let mut line = ProgressLine::start("judge", 0, solver.steps, quiet);
+    let mut line = ProgressLine::start("judge", 0, solver.steps, around.quiet);
     let started = std::time::Instant::now();
     for step in 0..solver.steps {
-        if interrupt.load(Ordering::Relaxed) {
+        if around.interrupt.load(Ordering::Relaxed) {
             return Err(Error::Interrupted { model: "judge".to_owned(), seed: 0, step, steps: solver.steps });
         }
-        let batch: Vec<usize> =
-            (0..solver.batch).map(|i| order[(step as usize * solver.batch + i) % order.len()]).collect();
-        let mut painted = painter.paint(train, &batch, &mut keyed_rng(0, "judge batch", step));
-        let mut loss = Tensor::new(0f32, device)?;
-        for ((_, logits), levels) in judge.forward(&painted.tensor(device)?)?.iter().zip(&painted.levels) {
-            loss = (loss + ops::softmax_cross_entropy(logits, &Tensor::new(levels.as_slice(), device)?)?)?;
+        let (images, levels) = lessons.batch(step, solver.batch)?.tensors(lessons.image_size(), around.device)?;
+        let mut loss = Tensor::new(0f32, around.device)?;
+        for ((_, logits), levels) in judge.forward(&images)?.iter().zip(&levels) {
+            loss = (loss + ops::softmax_cross_entropy(logits, levels)?)?;
         }
         gradients.backward(&loss)?;
         adam.step(
@@ -270,7 +275,7 @@ fn fit(
         if !loss.is_finite() {
             return Err(Error::config(
                 "judge",
-                format!("its loss is {loss} at step {step}; this should not happen with the shipped data"),
+                format!("its loss is {loss} at step {step}; check the images for values that are no numbers"),
             ));
         }
         line.update(step + 1, loss, ((step + 1) * solver.batch as u64) as f64 / started.elapsed().as_secs_f64());
@@ -281,26 +286,28 @@ fn fit(
 
 fn test_accuracy(
     judge: &Judge,
-    test: &LabelledImages,
-    painter: &Painter,
+    lessons: &dyn Lessons,
     training: &JudgeTraining,
     device: &Device,
 ) -> Result<JudgeRecord> {
-    let n = training.test_images.min(test.len());
-    let indices: Vec<usize> = (0..n).collect();
-    let mut rng = keyed_rng(0, "judge test", 0);
+    const AT_ONCE: usize = 256;
+    let n = training.test_images.min(lessons.n_test());
     let mut right: BTreeMap<String, u64> = BTreeMap::new();
-    for chunk in indices.chunks(256) {
-        let mut painted = painter.paint(test, chunk, &mut rng);
-        for ((factor, logits), levels) in judge.forward(&painted.tensor(device)?)?.iter().zip(&painted.levels) {
+    for start in (0..n).step_by(AT_ONCE) {
+        let (images, levels) =
+            lessons.test(start..n.min(start + AT_ONCE))?.tensors(lessons.image_size(), device)?;
+        for ((factor, logits), levels) in judge.forward(&images)?.iter().zip(&levels) {
             let read = logits.argmax(1)?.to_vec1::<u32>()?;
-            *right.entry(factor.clone()).or_default() += read.iter().zip(levels).filter(|(a, b)| a == b).count() as u64;
+            let levels = levels.to_vec1::<u32>()?;
+            *right.entry(factor.clone()).or_default() += read.iter().zip(&levels).filter(|(a, b)| a == b).count() as u64;
         }
     }
     Ok(JudgeRecord {
         description: format!(
-            "A convolutional network, trained for {} steps of {} on MNIST's 60,000 training images in random colours and transforms, tested on MNIST's test images, which neither it nor any generator has seen.",
-            training.steps, training.batch
+            "A convolutional network, trained for {} steps of {} on {}.",
+            training.steps,
+            training.batch,
+            lessons.description()
         ),
         n_images: n as u64,
         accuracy: right.into_iter().map(|(factor, right)| (factor, right as f64 / n.max(1) as f64)).collect(),

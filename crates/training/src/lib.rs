@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`experiment`] | experiment files: inheritance, profiles, overrides |
 //! | [`run_config`] | what one training run is, and the hash that names it |
+//! | [`dataset`] | the images of an experiment, their truth, their judge's lessons |
 //! | [`schedule`] | learning-rate schedules |
 //! | [`objective`] | what a generator minimises |
 //! | [`train`] | the loop |
@@ -11,6 +12,7 @@
 //! | [`judging`] | the judge: trained, cached, tested |
 //! | [`evaluate`] | figures of drawn images |
 //! | [`reproduce`] | an experiment from its file to its results folder |
+//! | [`faces_check`] | whether the drawn faces are hard enough |
 //! | [`generate`] | images from a trained model |
 //! | [`provenance`] | commit, command, machine |
 //! | [`bench`](mod@bench) | timed training steps |
@@ -18,10 +20,12 @@
 
 pub mod bench;
 pub mod checkpoint;
+pub mod dataset;
 pub mod device;
 pub mod error;
 pub mod evaluate;
 pub mod experiment;
+pub mod faces_check;
 pub mod generate;
 pub mod judging;
 pub mod objective;

@@ -10,26 +10,29 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime};
 
 use candle_core::Device;
-use multigen_data::sets::digits;
-use multigen_data::{ImageSet, MnistSource, Part, Split};
+use multigen_data::{ImageSet, Split};
 use multigen_measure::{
     self as measure, BaselineOptions, Baselines, ExperimentDir, HistoryRow, Machine, Manifest, MetricRow, ModelRecord,
     ResultsDir, Samples,
 };
-use multigen_models::presets;
+use multigen_models::{GeneratorConfig, presets};
 use ndarray::Array4;
 
 use crate::checkpoint::RunFiles;
+use crate::dataset::Data;
 use crate::evaluate::{self, Subject};
 use crate::experiment::Experiment;
-use crate::judging::{JudgeTraining, TrainedJudge, sha256_hex};
+use crate::judging::{JudgeTraining, TrainedJudge};
 use crate::provenance;
-use crate::run_config::{DataConfig, RunConfig, short_hash};
+use crate::run_config::{RunConfig, short_hash};
 use crate::train::{self, Surroundings, Trained};
 use crate::{Error, Result};
 
 /// The name under which the judge's reading of the true images stands in the tables.
 pub const TRUTH: &str = "truth";
+
+/// The name of the training combinations among the sets that are measured.
+const TRAIN: &str = "train";
 
 /// What `reproduce` was asked for, apart from the experiments.
 pub struct Options<'a> {
@@ -37,8 +40,6 @@ pub struct Options<'a> {
     pub root: PathBuf,
     /// Where results go.
     pub results: ResultsDir,
-    /// Where MNIST comes from.
-    pub mnist: MnistSource,
     /// The device and its word on the command line.
     pub device: (Device, String),
     /// The seeds.
@@ -68,56 +69,26 @@ impl PlannedRun {
     }
 }
 
-/// The images of an experiment: loaded once, split per seed.
-pub struct Data {
-    set: ImageSet,
-    sha256: String,
-    note: String,
-}
-
-impl Data {
-    /// Loads the images of an experiment.
-    ///
-    /// # Errors
-    /// When the files cannot be read.
-    pub fn load(config: &DataConfig, source: &MnistSource) -> Result<Self> {
-        let train = source.load(Part::Train)?;
-        let set = digits::build(&train, config.digits())?;
-        let bytes: Vec<u8> = set.images.iter().map(|pixel| (pixel * 255.0).round() as u8).collect();
-        let whence = match source {
-            MnistSource::Embedded { .. } => "real MNIST handwriting, the embedded copy".to_owned(),
-            MnistSource::Directory(dir) => format!("MNIST files of {}", dir.display()),
-        };
-        let note = format!(
-            "{} combinations of digit, style, colour and transform, from {whence}; style k of a digit is its k-th image in MNIST's training order.",
-            set.len()
-        );
-        Ok(Self { set, sha256: sha256_hex(&[&bytes]), note })
-    }
-
-    /// The images.
-    pub fn set(&self) -> &ImageSet {
-        &self.set
-    }
-}
-
 /// The runs of an experiment, seed by seed, in the order in which they would be trained.
 ///
 /// # Errors
 /// When a model's network does not fit the data.
 pub fn plan(experiment: &Experiment, data: &Data, options: &Options) -> Result<Vec<PlannedRun>> {
+    let set = data.set();
     let mut runs = Vec::new();
     for &seed in &options.seeds {
+        let data_of_seed = experiment.data.for_seed(seed);
+        let training_images = Split::new(&set.factors, &set.combinations, &data_of_seed.held_out)?.train.len();
         for model in &experiment.models {
-            let network = presets::generator(model)?;
-            check_factors(model, &network, &data.set)?;
             let training =
                 experiment.training.get(model).cloned().ok_or_else(|| Error::config(model.clone(), "has no solver"))?;
             let config = RunConfig {
                 model: model.clone(),
-                network,
-                data: experiment.data.for_seed(seed),
-                data_sha256: data.sha256.clone(),
+                network: network(model, set)?,
+                data: data_of_seed.clone(),
+                factors: set.factors.as_slice().to_vec(),
+                training_images,
+                data_sha256: data.sha256().to_owned(),
                 training,
                 device: crate::device::kind(&options.device.0).to_owned(),
                 seed,
@@ -128,6 +99,13 @@ pub fn plan(experiment: &Experiment, data: &Data, options: &Options) -> Result<V
         }
     }
     Ok(runs)
+}
+
+/// The network of a model for the factors and the size of a set's images.
+fn network(model: &str, set: &ImageSet) -> Result<GeneratorConfig> {
+    let levels: Vec<(String, usize)> =
+        set.factors.iter().map(|factor| (factor.name.clone(), factor.n_levels())).collect();
+    Ok(presets::generator_for(model, &levels, set.height)?)
 }
 
 /// Deletes an experiment's runs from the cache, so that they are trained anew.
@@ -163,8 +141,9 @@ pub fn estimate(
         } else if let Some(&seconds) = step_seconds.get(&run.config.model) {
             seconds
         } else {
-            let split = Split::new(&data.set.factors, &data.set.combinations, &run.config.data.held_out)?;
-            train::estimate_seconds(&run.config, &data.set, &split, &options.device.0)?
+            let set = data.set();
+            let split = Split::new(&set.factors, &set.combinations, &run.config.data.held_out)?;
+            train::estimate_seconds(&run.config, set, &split, &options.device.0)?
         };
         if seconds > 0.0 {
             step_seconds.insert(run.config.model.clone(), seconds);
@@ -173,30 +152,6 @@ pub fn estimate(
         estimates.push((run, seconds));
     }
     Ok(estimates)
-}
-
-/// A network draws the levels that its preset names; the data must have just those.
-fn check_factors(model: &str, network: &multigen_models::GeneratorConfig, set: &ImageSet) -> Result<()> {
-    let expected = network.factors();
-    let found: Vec<(String, usize)> =
-        set.factors.iter().map(|factor| (factor.name.clone(), factor.n_levels())).collect();
-    if expected != found {
-        let text = |factors: &[(String, usize)]| {
-            factors.iter().map(|(name, n)| format!("{name} {n}")).collect::<Vec<_>>().join(", ")
-        };
-        return Err(Error::config(
-            model,
-            format!("draws the factors {}, the data has {}; set data.transforms = 6", text(&expected), text(&found)),
-        ));
-    }
-    let size = network.image_size(model)?;
-    if (size, size) != (set.height, set.width) {
-        return Err(Error::config(
-            model,
-            format!("draws {size}×{size} images, the data has {}×{}", set.height, set.width),
-        ));
-    }
-    Ok(())
 }
 
 /// Runs an experiment and writes its results folder, but for what analysis makes of it.
@@ -219,35 +174,36 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
     let commit = manifest.commit.clone();
     std::fs::create_dir_all(&cache)
         .map_err(|e| Error::file(&cache, format!("cannot be made ({e}); free the disk or check its permissions")))?;
-    let judge_training = JudgeTraining::of_profile(&experiment.profile);
-    let judge = TrainedJudge::get(
-        &options.mnist,
-        experiment.data.digits(),
-        &judge_training,
-        &cache,
-        &options.device.0,
-        (options.interrupt, options.quiet, commit.as_ref()),
-    )?;
-    manifest.judge = Some(judge.record.clone());
-
     let around = Surroundings {
         device: &options.device.0,
         interrupt: options.interrupt,
         quiet: options.quiet,
         commit: commit.as_ref(),
     };
+    let judge_training = JudgeTraining::of_profile(&experiment.profile);
+    let judge = TrainedJudge::get(data.lessons()?.as_mut(), &judge_training, &cache, around)?;
+    manifest.judge = Some(judge.record.clone());
+
     let mut figures = Figures::default();
     for &seed in &options.seeds {
         let rules = experiment.data.for_seed(seed).held_out;
-        let split = Split::new(&data.set.factors, &data.set.combinations, &rules)?;
-        let evaluated = Evaluated::new(experiment, data, &split, seed)?;
-        figures.metrics.extend(evaluated.baselines(&judge)?);
+        let split = Split::new(&data.set().factors, &data.set().combinations, &rules)?;
+        let known = TrainingImages::new(data, &split)?;
+        let evaluated = experiment
+            .evaluate
+            .sets
+            .iter()
+            .map(|name| Evaluated::new(experiment, data, &split, (name, seed)))
+            .collect::<Result<Vec<_>>>()?;
+        for evaluated in &evaluated {
+            figures.metrics.extend(evaluated.baselines(&known, &judge)?);
+        }
         for planned in runs.iter().filter(|planned| planned.config.seed == seed) {
-            let trained = train::train(&planned.config, &data.set, &split, &cache, around)?;
+            let trained = train::train(&planned.config, data.set(), &split, &cache, around)?;
             if !trained.progress.commits.is_empty() {
                 manifest.run_commits.insert(planned.name(), trained.progress.commits.clone());
             }
-            figures.add(&evaluated, planned, &trained, &judge)?;
+            figures.add(&evaluated, &known, planned, &trained, &judge)?;
         }
     }
     for model in &mut manifest.models {
@@ -284,7 +240,7 @@ fn manifest(
                 batch: training.map_or(0, |t| t.batch as u64),
                 training_seconds: 0.0,
                 images_per_s: 0.0,
-                network_note: presets::generator(model)
+                network_note: network(model, data.set())
                     .ok()
                     .map(|network| format!("It is told {}.", network.what_it_is_told())),
                 differs_from_paper: experiment.differs_from_paper.get(model).cloned().unwrap_or_default(),
@@ -299,7 +255,7 @@ fn manifest(
         expected: experiment.about.expected.clone(),
         profile: experiment.profile.clone(),
         device: options.device.1.clone(),
-        dataset: data.note.clone(),
+        dataset: data.note().to_owned(),
         models,
         seeds: options.seeds.clone(),
         config_hash: short_hash(&hashed),
@@ -321,8 +277,8 @@ struct Figures {
     metrics: Vec<MetricRow>,
     history: Vec<HistoryRow>,
     evaluations: Vec<measure::EvaluationRow>,
-    /// Per run: model, seed, and the images that its grid shows.
-    samples: Vec<(String, u64, Samples)>,
+    /// Per run: model, seed, and the images of each set that its grid shows.
+    samples: Vec<(String, u64, Vec<Samples>)>,
     /// Per model: parameters, and per seed the training seconds.
     models: BTreeMap<String, (u64, Vec<f64>)>,
 }
@@ -330,23 +286,22 @@ struct Figures {
 impl Figures {
     fn add(
         &mut self,
-        evaluated: &Evaluated,
+        evaluated: &[Evaluated],
+        known: &TrainingImages,
         planned: &PlannedRun,
         trained: &Trained,
         judge: &TrainedJudge,
     ) -> Result<()> {
         let RunConfig { model, seed, .. } = &planned.config;
-        let images = evaluate::draw(&trained.generator, evaluated.set, evaluated.indices)?;
-        let (nearest, nearest_indices) =
-            evaluate::nearest_training_images(&images, &evaluated.known()?, evaluated.split, evaluated.set)?;
-        self.metrics.extend(evaluate::measure_images(
-            evaluated.subject(model),
-            &images,
-            (evaluated.set, evaluated.indices),
-            judge,
-            Some(&nearest),
-        )?);
-        self.samples.push((model.clone(), *seed, evaluated.samples(&images, &nearest, &nearest_indices)?));
+        let mut samples = Vec::new();
+        for set in evaluated {
+            let images = evaluate::draw(&trained.generator, set.truth, set.indices)?;
+            let (nearest, nearest_indices) = known.nearest(&images)?;
+            let of_images = (set.truth, set.indices);
+            self.metrics.extend(evaluate::measure_images(set.subject(model), &images, of_images, judge, Some(&nearest))?);
+            samples.push(set.samples(&images, &nearest, &nearest_indices)?);
+        }
+        self.samples.push((model.clone(), *seed, samples));
         self.history.extend(trained.history.iter().enumerate().map(|(i, point)| HistoryRow {
             model: model.clone(),
             seed: *seed,
@@ -378,7 +333,7 @@ impl Figures {
         measure::write_rows(&staged.history(), &self.history)?;
         measure::write_rows(&staged.evaluations(), &self.evaluations)?;
         for (model, seed, samples) in self.samples {
-            measure::write_samples(&staged.samples(&model, seed), &[samples])?;
+            measure::write_samples(&staged.samples(&model, seed), &samples)?;
             moves.push((staged.samples(&model, seed), dir.samples(&model, seed)));
         }
         manifest.write(&staged.manifest())?;
@@ -398,82 +353,108 @@ impl Figures {
     }
 }
 
-/// The set of combinations that an experiment measures, for one seed's split.
+/// The training images of one seed's split, for baselines and for the look at memorisation.
+struct TrainingImages<'a> {
+    set: &'a ImageSet,
+    split: &'a Split,
+    images: Array4<f32>,
+    levels: Vec<Vec<usize>>,
+    baselines: BaselineOptions<'static>,
+}
+
+impl<'a> TrainingImages<'a> {
+    fn new(data: &'a Data, split: &'a Split) -> Result<Self> {
+        let set = data.set();
+        let images = evaluate::truth(set, &split.train)?;
+        let levels = split.train.iter().filter_map(|&i| set.combinations.get(i).map(|c| c.0.clone())).collect();
+        Ok(Self { set, split, images, levels, baselines: data.baselines()? })
+    }
+
+    /// For each image the nearest training image and its index in the set.
+    fn nearest(&self, images: &Array4<f32>) -> Result<(Array4<f32>, Vec<usize>)> {
+        evaluate::nearest_training_images(images, &self.known()?, self.split, self.set)
+    }
+
+    fn known(&self) -> Result<Baselines<'_>> {
+        Ok(Baselines::new(self.images.view(), &self.levels)?)
+    }
+}
+
+/// A set of combinations that an experiment measures, for one seed's split.
 struct Evaluated<'a> {
     experiment: &'a Experiment,
     seed: u64,
-    set: &'a ImageSet,
-    split: &'a Split,
+    name: &'a str,
+    /// The true images of all combinations.
+    truth: &'a ImageSet,
     indices: &'a [usize],
     /// Rows of `indices` that the grid shows.
     shown: Vec<usize>,
-    train_images: Array4<f32>,
-    train_levels: Vec<Vec<usize>>,
 }
 
 impl<'a> Evaluated<'a> {
-    fn new(experiment: &'a Experiment, data: &'a Data, split: &'a Split, seed: u64) -> Result<Self> {
-        let set = &data.set;
-        let name = &experiment.evaluate.set;
-        let on_training = name == "train";
-        let indices = if on_training { &split.train } else { split.indices(name).unwrap_or_default() };
+    fn new(
+        experiment: &'a Experiment,
+        data: &'a Data,
+        split: &'a Split,
+        (name, seed): (&'a str, u64),
+    ) -> Result<Self> {
+        let truth = data.truth();
+        let indices = if name == TRAIN { &split.train } else { split.indices(name).unwrap_or_default() };
         if indices.is_empty() {
-            return Err(Error::config("evaluate.set", format!("'{name}' holds no image; expected at least one")));
+            return Err(Error::config("evaluate.sets", format!("'{name}' holds no image; expected at least one")));
         }
         let mut shown = Vec::new();
         for label in &experiment.evaluate.show {
-            let combination = set.factors.parse(label)?;
-            let row = set.find(&combination).and_then(|index| indices.iter().position(|&i| i == index));
-            shown.push(
-                row.ok_or_else(|| Error::config("evaluate.show", format!("'{label}' is not in the set '{name}'")))?,
-            );
+            let combination = truth.factors.parse(label)?;
+            let index = truth.find(&combination);
+            let of_experiment = |index: usize| {
+                let sets = &experiment.evaluate.sets;
+                sets.iter().any(|set| set == TRAIN && split.train.contains(&index))
+                    || sets.iter().any(|set| split.indices(set).is_some_and(|indices| indices.contains(&index)))
+            };
+            if !index.is_some_and(of_experiment) {
+                let sets = experiment.evaluate.sets.join(", ");
+                return Err(Error::config("evaluate.show", format!("'{label}' is in none of the sets {sets}")));
+            }
+            shown.extend(index.and_then(|index| indices.iter().position(|&i| i == index)));
         }
         if shown.is_empty() {
             let stride = indices.len().div_ceil(experiment.evaluate.show_at_most.max(1)).max(1);
             shown = (0..indices.len()).step_by(stride).collect();
         }
         shown.truncate(experiment.evaluate.show_at_most);
-        let train_images = evaluate::truth(set, &split.train)?;
-        let train_levels = split.train.iter().filter_map(|&i| set.combinations.get(i).map(|c| c.0.clone())).collect();
-        Ok(Self { experiment, seed, set, split, indices, shown, train_images, train_levels })
+        Ok(Self { experiment, seed, name, truth, indices, shown })
     }
 
     fn subject<'b>(&'b self, model: &'b str) -> Subject<'b> {
-        Subject { experiment: &self.experiment.name, model, seed: self.seed, set: &self.experiment.evaluate.set }
-    }
-
-    fn known(&self) -> Result<Baselines<'_>> {
-        Ok(Baselines::new(self.train_images.view(), &self.train_levels)?)
+        Subject { experiment: &self.experiment.name, model, seed: self.seed, set: self.name }
     }
 
     /// The baselines' figures, and the judge's reading of the true images.
-    fn baselines(&self, judge: &TrainedJudge) -> Result<Vec<MetricRow>> {
-        let truth = evaluate::truth(self.set, self.indices)?;
+    fn baselines(&self, known: &TrainingImages, judge: &TrainedJudge) -> Result<Vec<MetricRow>> {
+        let truth = evaluate::truth(self.truth, self.indices)?;
         let targets: Vec<Vec<usize>> =
-            self.indices.iter().filter_map(|&i| self.set.combinations.get(i).map(|c| c.0.clone())).collect();
-        let on_training = self.experiment.evaluate.set == "train";
+            self.indices.iter().filter_map(|&i| self.truth.combinations.get(i).map(|c| c.0.clone())).collect();
         let own: Vec<usize> = (0..targets.len()).collect();
-        let baseline_options = BaselineOptions {
-            additive_within: Some(self.set.factors.position("colour")?),
-            mean_over: Some((self.set.factors.position("style")?, "baseline: mean of the same digit")),
-            own: on_training.then_some(own.as_slice()),
-        };
-        let mut rows = evaluate::measure_images(self.subject(TRUTH), &truth, (self.set, self.indices), judge, None)?;
+        let options = BaselineOptions { own: (self.name == TRAIN).then_some(own.as_slice()), ..known.baselines };
+        let of_images = (self.truth, self.indices);
+        let mut rows = evaluate::measure_images(self.subject(TRUTH), &truth, of_images, judge, None)?;
         // The truth's distance to itself is no figure; what the judge makes of it is the ceiling of what it can say.
         rows.retain(|row| row.metric.starts_with("judge_"));
-        for (name, images) in self.known()?.all(truth.view(), &targets, baseline_options)? {
-            rows.extend(evaluate::measure_images(self.subject(&name), &images, (self.set, self.indices), judge, None)?);
+        for (name, images) in known.known()?.all(truth.view(), &targets, options)? {
+            rows.extend(evaluate::measure_images(self.subject(&name), &images, of_images, judge, None)?);
         }
         Ok(rows)
     }
 
     fn samples(&self, images: &Array4<f32>, nearest: &Array4<f32>, nearest_indices: &[usize]) -> Result<Samples> {
         let shown: Vec<usize> = self.shown.iter().filter_map(|&row| self.indices.get(row).copied()).collect();
-        let label = |&index: &usize| self.set.label(index).unwrap_or_default();
+        let label = |&index: &usize| self.truth.label(index).unwrap_or_default();
         Ok(Samples {
-            set: self.experiment.evaluate.set.clone(),
+            set: self.name.to_owned(),
             labels: shown.iter().map(label).collect(),
-            truth: evaluate::truth(self.set, &shown)?,
+            truth: evaluate::truth(self.truth, &shown)?,
             generated: evaluate::select(images, &self.shown),
             nearest: evaluate::select(nearest, &self.shown),
             nearest_labels: self.shown.iter().filter_map(|&row| nearest_indices.get(row)).map(label).collect(),

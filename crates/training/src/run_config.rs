@@ -1,6 +1,6 @@
 //! What one training run is: data, network, solver, seed; and the hash that names it.
 
-use multigen_data::{DigitsConfig, HeldOut, Rule};
+use multigen_data::{Factor, HeldOut, Rule};
 use multigen_models::GeneratorConfig;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -80,19 +80,32 @@ impl TrainingConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// The set's name.
-    pub set: String,
-    /// Levels of the factor transform: 6, or 8 for all symmetries of the square.
-    pub transforms: usize,
+    /// The set.
+    pub set: SetConfig,
     /// What training never sees.
+    #[serde(default)]
     pub held_out: Vec<HeldOut>,
 }
 
-impl DataConfig {
-    pub(crate) fn digits(&self) -> DigitsConfig {
-        DigitsConfig { transforms: self.transforms }
-    }
+/// A set of images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SetConfig {
+    /// Coloured handwriting.
+    Digits {
+        /// Levels of the factor transform: 6, or 8 for all symmetries of the square.
+        transforms: usize,
+    },
+    /// Faces: drawn ones, or photographs where the user has them.
+    Faces {
+        /// Which persons, emotions, sessions and transforms: one of the research's sets, as `kdef-3emo` or `mmi`.
+        named: String,
+        /// Pixels of a side.
+        size: usize,
+    },
+}
 
+impl DataConfig {
     /// The data of one seed: shares of cells are drawn anew for each, so that an interval over seeds covers the draw.
     pub(crate) fn for_seed(&self, seed: u64) -> Self {
         let mut data = self.clone();
@@ -115,6 +128,10 @@ pub struct RunConfig {
     pub network: GeneratorConfig,
     /// The data.
     pub data: DataConfig,
+    /// The factors that it has, with the names of their levels.
+    pub factors: Vec<Factor>,
+    /// Images that the run is trained on.
+    pub training_images: usize,
     /// SHA-256 of the images, so that other files under the same names are another run.
     pub data_sha256: String,
     /// The solver.

@@ -29,12 +29,12 @@ impl Session {
     pub fn new(person: u32, index: u32) -> Self {
         let mut draws = Draws::new(person, "session", u64::from(index));
         Self {
-            light: [draws.between(-0.70, 0.70), draws.between(-0.55, -0.10)],
-            strength: draws.between(0.40, 0.70),
-            exposure: draws.between(0.96, 1.04),
-            shift: [draws.between(-0.02, 0.02), draws.between(-0.02, 0.02)],
-            turn: draws.between(-0.052, 0.052),
-            scale: draws.between(0.98, 1.02),
+            light: [draws.between(-0.45, 0.45), draws.between(-0.45, -0.15)],
+            strength: draws.between(0.04, 0.15),
+            exposure: draws.between(0.98, 1.02),
+            shift: [draws.between(-0.01, 0.01), draws.between(-0.01, 0.01)],
+            turn: draws.between(-0.026, 0.026),
+            scale: draws.between(0.99, 1.01),
             amplitude: draws.between(0.9, 1.1),
         }
     }

@@ -1,0 +1,89 @@
+//! Whether the drawn faces are neither too easy nor too hard: a classifier of the judge's architecture must know a person
+//! again in another session, must read most but not all expressions of persons it never saw, and must do clearly worse when
+//! it has seen one image per person (SPEC §3.3). The drawing is frozen when this holds.
+
+use multigen_data::sets::faces::{self, Expression, FacesConfig, N_PERSONS, SEVEN};
+use multigen_data::{Combination, ImageSet};
+
+use crate::judging::{Images, JudgeTraining, TrainedJudge};
+use crate::train::Surroundings;
+use crate::{Error, Result, evaluate};
+
+/// Persons that no classifier of the check was trained on.
+pub const UNSEEN_PERSONS: std::ops::Range<u32> = 1000..1500;
+
+/// What one classifier of the check reads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arm {
+    /// What it was trained on.
+    pub trained_on: String,
+    /// Images that it was trained on.
+    pub n_images: usize,
+    /// Share of right persons in a session that it never saw.
+    pub person_in_other_session: f64,
+    /// Share of right expressions in a session that it never saw, of persons it knows.
+    pub expression_in_other_session: f64,
+    /// Share of right expressions of persons that it never saw.
+    pub expression_of_unseen_persons: f64,
+}
+
+/// Trains the classifiers and reads: all data (sessions A and B, read in C), session A alone (read in B), one image per
+/// person (read in B).
+///
+/// # Errors
+/// When the user interrupts.
+pub fn check(size: usize, training: &JudgeTraining, around: Surroundings) -> Result<Vec<Arm>> {
+    let draw = |persons: std::ops::Range<u32>, sessions: &[u32]| -> Result<ImageSet> {
+        let persons = persons.collect();
+        let config = FacesConfig { persons, sessions: sessions.to_vec(), size, ..FacesConfig::default() };
+        Ok(faces::build(&config)?)
+    };
+    let [a, b, c] = [0, 1, 2].map(|session| draw(0..N_PERSONS, &[session]));
+    let (a, b, c) = (a?, b?, c?);
+    let unseen = draw(UNSEEN_PERSONS, &[0])?;
+    let arms = [
+        ("seven expressions in sessions A and B", draw(0..N_PERSONS, &[0, 1])?, &c),
+        ("seven expressions in session A", a.clone(), &b),
+        ("one image per person, in session A", one_image_per_person(&a)?, &b),
+    ];
+    arms.into_iter()
+        .map(|(trained_on, train, other_session)| {
+            let n_images = train.len();
+            let mut lessons = Images::new(train, other_session.clone(), &["person", "emotion"], trained_on)?;
+            let judge = TrainedJudge::train(&mut lessons, training, around)?;
+            Ok(Arm {
+                trained_on: trained_on.to_owned(),
+                n_images,
+                person_in_other_session: accuracy(&judge, other_session, "person")?,
+                expression_in_other_session: accuracy(&judge, other_session, "emotion")?,
+                expression_of_unseen_persons: accuracy(&judge, &unseen, "emotion")?,
+            })
+        })
+        .collect()
+}
+
+/// Person after person in another expression, so that all expressions are equally frequent.
+fn one_image_per_person(set: &ImageSet) -> Result<ImageSet> {
+    let chosen: Vec<usize> = (0..set.len())
+        .filter(|&i| set.combinations.get(i).is_some_and(|c| c.level(1) == c.level(0).map(|p| p % SEVEN.len())))
+        .collect();
+    let combinations: Vec<Combination> = chosen.iter().filter_map(|&i| set.combinations.get(i).cloned()).collect();
+    Ok(ImageSet { images: set.gather(&chosen)?.images, combinations, ..set.clone() })
+}
+
+fn accuracy(judge: &TrainedJudge, set: &ImageSet, factor: &str) -> Result<f64> {
+    let images = evaluate::truth(set, &(0..set.len()).collect::<Vec<_>>())?;
+    let place = set.factors.position(factor)?;
+    let (_, read) = judge
+        .read(&images)?
+        .into_iter()
+        .find(|(name, _)| name == factor)
+        .ok_or_else(|| Error::config("faces", format!("the classifier does not read {factor}")))?;
+    let right = read.iter().zip(&set.combinations).filter(|(read, c)| c.level(place) == Some(**read)).count();
+    Ok(right as f64 / set.len().max(1) as f64)
+}
+
+/// The expressions, for the heading of a report.
+pub fn expressions() -> String {
+    SEVEN.iter().map(|expression: &Expression| expression.name()).collect::<Vec<_>>().join(", ")
+}
