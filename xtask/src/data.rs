@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use multigen_analysis::figures::contact_sheet::{self, ContactSheet};
+use multigen_analysis::figures::sheet::write_sheet;
 use multigen_data::FacesConfig;
 use multigen_data::sets::faces::{self, Expression};
-use ndarray::ArrayView4;
+use multigen_measure::Sheet;
+use ndarray::Array4;
 
 use crate::workspace::Places;
 
@@ -78,16 +79,14 @@ fn faces_sheet(arguments: &Faces) -> Result<()> {
     };
     let set = faces::build(&config)?;
     let factor = set.factors.iter().nth(if *sessions { 2 } else { 1 }).context("the set has no such factor")?;
-    let columns: Vec<String> = factor.levels.iter().map(|level| format!("{} {level}", factor.name)).collect();
+    let columns: Vec<String> =
+        factor.levels.iter().map(|level| if *sessions { format!("session {level}") } else { level.clone() }).collect();
     let shape = (set.len(), set.channels, set.height, set.width);
-    let sheet = ContactSheet {
-        title: "Drawn faces",
-        note: &format!("drawn by this program, nobody's pictures; drawing {}, {size} pixels", faces::DRAWING_VERSION),
-        rows: &config.persons.iter().map(|person| format!("person {person}")).collect::<Vec<_>>(),
-        columns: &columns,
-        images: ArrayView4::from_shape(shape, &set.images).context("the set has other images than it says")?,
-    };
-    contact_sheet::write(out, &sheet)?;
+    let images = Array4::from_shape_vec(shape, set.images).context("the set has other images than it says")?;
+    let rows = config.persons.iter().map(|person| format!("person {person}")).collect();
+    let mut sheet = Sheet::new("faces", "Drawn faces", rows, columns, images);
+    sheet.note = format!("drawn by this program, nobody's pictures; drawing {}, {size} pixels", faces::DRAWING_VERSION);
+    write_sheet(out, &sheet)?;
     println!("{}", out.display());
     Ok(())
 }

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use multigen_measure::{
-    EvaluationRow, ExperimentDir, HistoryRow, Manifest, MetricRow, ResultsDir, Samples, read_rows, read_samples,
+    EvaluationRow, ExperimentDir, HistoryRow, Manifest, MetricRow, ResultsDir, Samples, Sheet, read_rows, read_samples,
+    read_sheets,
 };
 
 use crate::error::{Error, Result};
@@ -57,6 +58,20 @@ impl ExperimentResults {
             let path = self.dir.samples(model, seed);
             if path.exists() {
                 return Ok(Some((seed, read_samples(&path)?)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The sheets of a model under the first seed that has some, with that seed.
+    ///
+    /// # Errors
+    /// A broken file of sheets.
+    pub fn sheets(&self, model: &str) -> Result<Option<(u64, Vec<Sheet>)>> {
+        for &seed in &self.manifest.seeds {
+            let path = self.dir.sheets(model, seed);
+            if path.exists() {
+                return Ok(Some((seed, read_sheets(&path)?)));
             }
         }
         Ok(None)

@@ -1,8 +1,10 @@
-//! Figures as PNG files: contact sheets, image grids, loss curves, PSNR curves; drawn in memory, with an embedded font.
+//! Figures as PNG files: image grids, sheets of pictures, scatter plots of mouths, loss curves, PSNR curves; drawn in
+//! memory, with an embedded font.
 
 pub mod canvas;
-pub mod contact_sheet;
 pub mod curves;
 pub mod grid;
 pub mod loss_curve;
+pub mod mouth;
 pub mod psnr_curve;
+pub mod sheet;

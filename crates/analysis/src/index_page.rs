@@ -121,12 +121,15 @@ fn experiment(name: &str, section: &Section) -> String {
             html_table(&differences, 3)
         ));
     }
-    if !pictures.grids.is_empty() {
+    if !(pictures.grids.is_empty() && pictures.sheets.is_empty() && pictures.mouths.is_none()) {
         html.push_str("<h3>Pictures</h3>\n");
     }
     for (model, seed, file) in &pictures.grids {
         let caption = grid_caption(model, *seed);
         html.push_str(&picture(name, file, &caption));
+    }
+    for (caption, file) in pictures.sheets.iter().chain(&pictures.mouths) {
+        html.push_str(&picture(name, file, caption));
     }
     if !pictures.curves.is_empty() {
         html.push_str("<h3>Training</h3>\n<div class=\"curves\">\n");

@@ -1,5 +1,7 @@
 //! Short names for people: of combinations, metrics and figures with their intervals.
 
+use multigen_measure::{MOUTH_ASYMMETRY, MOUTH_OPENING, SHARPNESS};
+
 use crate::stats::Estimate;
 
 /// The model name under which the judge's reading of the true images stands.
@@ -53,6 +55,9 @@ pub fn metric_heading(metric: &str) -> String {
         "psnr_db" => "PSNR, dB".to_owned(),
         "ssim" => "SSIM".to_owned(),
         "mse" => "MSE".to_owned(),
+        MOUTH_OPENING => "mouth opening, face heights".to_owned(),
+        MOUTH_ASYMMETRY => "mouth asymmetry, face heights".to_owned(),
+        SHARPNESS => "sharpness, 1/pixel".to_owned(),
         "nearest_train_psnr_db" => "PSNR to the nearest training image, dB".to_owned(),
         _ => metric.strip_prefix("judge_").map_or_else(|| metric.to_owned(), |factor| format!("judge: {factor}")),
     }
@@ -63,7 +68,7 @@ pub fn figure(metric: &str, value: f64) -> String {
     match metric {
         _ if metric.ends_with("_db") => format!("{value:.2}"),
         "mse" => format!("{value:.2e}"),
-        "ssim" => format!("{value:.4}"),
+        "ssim" | SHARPNESS | MOUTH_OPENING | MOUTH_ASYMMETRY => format!("{value:.4}"),
         _ => format!("{value:.3}"),
     }
 }
@@ -131,6 +136,8 @@ mod tests {
         assert_eq!(figure_with_interval("operator", "psnr_db", &three), "2.00 ± 2.48");
         assert_eq!(figure("mse", 0.000_123), "1.23e-4");
         assert_eq!(figure("nearest_train_psnr_db", 20.804), "20.80");
+        assert_eq!((figure(MOUTH_OPENING, 0.088_63), figure(SHARPNESS, 0.03)), ("0.0886".into(), "0.0300".into()));
+        assert_eq!(metric_heading("mouth_asymmetry"), "mouth asymmetry, face heights");
     }
 
     #[test]

@@ -10,9 +10,11 @@ use crate::error::{Error, Result};
 use crate::experiment_results::ExperimentResults;
 use crate::figures::grid::{GridHeading, draw_grid};
 use crate::figures::loss_curve::draw_loss;
+use crate::figures::mouth::draw_mouth;
 use crate::figures::psnr_curve::draw_psnr;
+use crate::figures::sheet::draw_sheet;
 use crate::index_page::{Section, index_page};
-use crate::summary::{Pictures, summary};
+use crate::summary::{Pictures, sheet_caption, summary};
 use crate::tables::Table;
 
 /// What [`write_report`] did.
@@ -86,6 +88,20 @@ fn render(results: &ResultsDir, experiment: &str) -> Result<(Section, Files)> {
             pictures.grids.push(((*model).to_owned(), seed, file_name(&dir.grid(model))));
         }
     }
+    for model in &models {
+        if let Some((seed, sheets)) = read.sheets(model)? {
+            for sheet in &sheets {
+                let path = dir.sheet_figure(model, &sheet.slug);
+                pictures.sheets.push((sheet_caption(model, seed, sheet), file_name(&path)));
+                let png = draw_sheet(&path, sheet)?;
+                files.push((path, png));
+            }
+        }
+    }
+    if let Some(png) = draw_mouth(&dir.mouth_figure(), &models, &read.metrics)? {
+        files.push((dir.mouth_figure(), png));
+        pictures.mouths = Some((MOUTH_CAPTION.to_owned(), file_name(&dir.mouth_figure())));
+    }
     if !read.history.is_empty() {
         files.push((dir.loss_figure(), draw_loss(&dir.loss_figure(), &models, &read.history)?));
         pictures.curves.push((LOSS_CAPTION.to_owned(), file_name(&dir.loss_figure())));
@@ -113,6 +129,19 @@ fn section_on_disk(results: &ResultsDir, experiment: &str) -> Result<Section> {
             pictures.grids.push(((*model).to_owned(), *seed, file_name(&read.dir.grid(model))));
         }
     }
+    for model in &models {
+        for (seed, sheet) in
+            read.sheets(model)?.iter().flat_map(|(seed, sheets)| sheets.iter().map(move |s| (*seed, s)))
+        {
+            let path = read.dir.sheet_figure(model, &sheet.slug);
+            if path.exists() {
+                pictures.sheets.push((sheet_caption(model, seed, sheet), file_name(&path)));
+            }
+        }
+    }
+    if read.dir.mouth_figure().exists() {
+        pictures.mouths = Some((MOUTH_CAPTION.to_owned(), file_name(&read.dir.mouth_figure())));
+    }
     for (caption, path) in [(LOSS_CAPTION, read.dir.loss_figure()), (PSNR_CAPTION, read.dir.psnr_figure())] {
         if path.exists() {
             pictures.curves.push((caption.to_owned(), file_name(&path)));
@@ -122,6 +151,7 @@ fn section_on_disk(results: &ResultsDir, experiment: &str) -> Result<Section> {
     Ok(Section { manifest: read.manifest, table, pictures })
 }
 
+const MOUTH_CAPTION: &str = "Mouths of held-out faces, generated against true";
 const LOSS_CAPTION: &str = "Training loss over steps";
 const PSNR_CAPTION: &str = "PSNR over steps";
 

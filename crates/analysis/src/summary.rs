@@ -1,6 +1,6 @@
 //! `summary.md`: what was asked, what came out, and everything needed to judge and repeat it. It states no verdict.
 
-use multigen_measure::Manifest;
+use multigen_measure::{Manifest, Sheet};
 
 use crate::experiment_results::ExperimentResults;
 use crate::labels::{duration, figure, figure_with_interval, metric_heading, thousands};
@@ -11,6 +11,10 @@ use crate::tables::{Table, markdown, markdown_text};
 pub struct Pictures {
     /// Model, seed and file of each image grid.
     pub grids: Vec<(String, u64, String)>,
+    /// Caption and file of each sheet.
+    pub sheets: Vec<(String, String)>,
+    /// Caption and file of the mouths, generated against true.
+    pub mouths: Option<(String, String)>,
     /// Caption and file of each curve.
     pub curves: Vec<(String, String)>,
 }
@@ -47,6 +51,10 @@ pub fn summary(results: &ExperimentResults, table: &Table, pictures: &Pictures) 
     for (model, seed, file) in &pictures.grids {
         let caption = grid_caption(model, *seed);
         text.push_str(&format!("{}\n\n![{}]({})\n\n", markdown_text(&caption), markdown_text(model), link(file)));
+    }
+    for (caption, file) in pictures.sheets.iter().chain(&pictures.mouths) {
+        let caption = markdown_text(caption);
+        text.push_str(&format!("{caption}\n\n![{caption}]({})\n\n", link(file)));
     }
     for (caption, file) in &pictures.curves {
         text.push_str(&format!("![{}]({})\n\n", markdown_text(caption), link(file)));
@@ -177,6 +185,11 @@ pub fn grid_caption(model: &str, seed: u64) -> String {
         "{model}, seed {seed}: truth, generated, difference (×{}), and the training image nearest to the generated one.",
         crate::figures::grid::AMPLIFICATION
     )
+}
+
+/// The caption of a sheet.
+pub fn sheet_caption(model: &str, seed: u64, sheet: &Sheet) -> String {
+    format!("{model}, seed {seed}: {}", sheet.title)
 }
 
 /// The models with their size and cost.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use multigen_analysis::{write_experiment, write_report};
 use multigen_measure::{
-    Commit, EvaluationRow, HistoryRow, JudgeRecord, Machine, Manifest, MetricRow, ModelRecord, ResultsDir, Samples,
-    psnr, write_rows, write_samples,
+    Commit, EvaluationRow, HistoryRow, JudgeRecord, MOUTH_ASYMMETRY, MOUTH_OPENING, Machine, Manifest, MetricRow,
+    ModelRecord, ResultsDir, SHARPNESS, Samples, Sheet, SheetCell, psnr, read_rows, write_rows, write_samples,
+    write_sheets,
 };
 use ndarray::{Array4, Axis};
 
@@ -145,6 +146,34 @@ fn manifest(experiment: &str, seeds: &[u64]) -> Manifest {
     }
 }
 
+/// Adds the sheets of one run and figures of mouths to an experiment folder.
+fn add_sheets_and_mouths(root: &Path, experiment: &str, model: &str, seed: u64) {
+    let dir = ResultsDir::new(root).experiment(experiment);
+    let labels = |names: [&str; 2]| names.map(str::to_owned).to_vec();
+    let pairs = |slug, title| {
+        let rows = labels(["truth\nperson 37, surprise", "generated"]);
+        let mut sheet = Sheet::new(slug, title, rows, labels(["identity", "rotate-90"]), images(4, 0.02, seed));
+        sheet.cells[2] = SheetCell { caption: Some("24.1 dB".into()), framed: true, absent: false };
+        sheet
+    };
+    let sheets = [pairs("pairs", "Pairs <never> seen"), pairs("between", "Between two persons")];
+    write_sheets(&dir.sheets(model, seed), &sheets).unwrap();
+    let mut rows: Vec<MetricRow> = read_rows(&dir.metrics()).unwrap();
+    for (emotion, name) in [("surprise", MOUTH_OPENING), ("disgust", MOUTH_ASYMMETRY)] {
+        for person in 0..4 {
+            let own = 0.04 + 0.01 * f64::from(person);
+            for (model, seed, value) in
+                [("truth", None, own), (model, Some(seed), 0.03 + 0.5 * own), ("baseline: mean person", None, 0.055)]
+            {
+                let combination = format!("person={person} emotion={emotion}");
+                rows.push(MetricRow { combination, ..metric(model, seed, "result-3", 0, name, value) });
+            }
+        }
+    }
+    rows.push(metric(model, Some(seed), "result-3", 0, SHARPNESS, 0.031_24));
+    write_rows(&dir.metrics(), &rows).unwrap();
+}
+
 fn read(path: PathBuf) -> String {
     std::fs::read_to_string(path).unwrap()
 }
@@ -207,6 +236,52 @@ fn every_file_of_the_layout_is_made() {
     for source in page.split("src=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert!(root.join(source).is_file(), "{source}");
     }
+}
+
+#[test]
+fn sheets_and_mouths_are_drawn_and_linked_where_there_are_some() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = ResultsDir::new(folder.path());
+    write_fixture(folder.path(), "faces", &[0, 1]);
+    write_fixture(folder.path(), "other", &[0]);
+    // Seed 0 has no sheets, so those of seed 1 are shown.
+    add_sheets_and_mouths(folder.path(), "faces", "operator-affine", 1);
+    let report = write_report(folder.path()).unwrap();
+    assert!(report.skipped.is_empty());
+    let dir = results.experiment("faces");
+    let sheets = ["pairs", "between"].map(|slug| dir.sheet_figure("operator-affine", slug));
+    for path in sheets.iter().chain([&dir.mouth_figure()]) {
+        assert!(image::open(path).unwrap().width() >= 600);
+        assert!(report.written.contains(path));
+    }
+    assert!(!results.experiment("other").mouth_figure().exists());
+    let summary = read(dir.summary());
+    let places = [
+        "](grid-operator-affine.png)",
+        "operator-affine, seed 1: Pairs &lt;never> seen\n",
+        "](sheet-operator-affine-pairs.png)",
+        "operator-affine, seed 1: Between two persons\n",
+        "](sheet-operator-affine-between.png)",
+        "](mouth.png)",
+        "](loss.png)",
+    ]
+    .map(|expected| summary.find(expected).unwrap_or_else(|| panic!("no `{expected}` in\n{summary}")));
+    assert!(places.is_sorted(), "grids, sheets, mouths, curves");
+    for expected in ["mouth opening, face heights", "sharpness, 1/pixel", "0.0312 (no interval)", "| 0.0550 |"] {
+        assert!(summary.contains(expected), "no `{expected}` in\n{summary}");
+    }
+    let page = read(results.index());
+    assert!(
+        page.contains("src=\"faces/sheet-operator-affine-pairs.png\"") && page.contains("Pairs &lt;never&gt; seen")
+    );
+    assert!(page.contains("src=\"faces/mouth.png\"") && !page.contains("src=\"other/mouth.png\""));
+    // Another experiment made anew leaves them on the page.
+    write_experiment(folder.path(), "other").unwrap();
+    assert_eq!(read(results.index()), page);
+
+    std::fs::write(dir.sheets("operator-affine", 1), "nonsense").unwrap();
+    let error = write_experiment(folder.path(), "faces").unwrap_err().to_string();
+    assert!(error.contains("operator-affine-seed1-sheets.safetensors") && !error.contains('\n'), "{error}");
 }
 
 #[test]

@@ -81,6 +81,30 @@ impl Transform {
         }
     }
 
+    /// The transform that undoes this one.
+    #[must_use]
+    pub fn inverse(self) -> Self {
+        match self {
+            Rotate90 => Rotate270,
+            Rotate270 => Rotate90,
+            // Half turns, mirrors and the two reflections at a diagonal undo themselves.
+            Identity | Rotate180 | MirrorX | MirrorY | Rotate90MirrorY | Rotate270MirrorY => self,
+        }
+    }
+
+    /// The transformed image: every channel permuted alike.
+    ///
+    /// # Shapes
+    /// C × `size` × `size`, the same out; what does not fill a channel is left out.
+    #[must_use]
+    pub fn apply(self, size: usize, image: &[f32]) -> Vec<f32> {
+        if size == 0 {
+            return Vec::new();
+        }
+        let permutation = self.permutation(size);
+        image.chunks_exact(size * size).flat_map(|channel| permutation.iter().map(|&from| channel[from])).collect()
+    }
+
     /// The permutation of a `size` × `size` image: `out[i] = in[permutation[i]]`.
     #[must_use]
     pub fn permutation(self, size: usize) -> Vec<usize> {
@@ -173,6 +197,18 @@ mod tests {
         for mirror in [MirrorX, MirrorY, Rotate90MirrorY, Rotate270MirrorY] {
             assert_eq!(chain(&[mirror, mirror]), image, "{}", mirror.name());
         }
+    }
+
+    #[test]
+    fn the_inverse_undoes_in_every_channel() {
+        let image: Vec<f32> = (0..75).map(|value| value as f32).collect(); // 3 × 5 × 5
+        for transform in EIGHT {
+            let turned = transform.apply(5, &image);
+            assert_eq!(turned == image, transform == Identity);
+            assert_eq!(transform.inverse().apply(5, &turned), image, "{}", transform.name());
+            assert_eq!(turned[50..], transform.apply(5, &image[50..]), "a channel is a picture of its own");
+        }
+        assert!(Rotate90.apply(0, &[]).is_empty());
     }
 
     #[test]

@@ -7,12 +7,14 @@ pub mod atomic_write;
 pub mod baselines;
 pub mod clamp;
 pub mod error;
+mod labelled_tensors;
 pub mod machine;
 pub mod manifest;
 pub mod metrics;
 pub mod results_dir;
 pub mod rows;
 pub mod samples;
+pub mod sheets;
 pub mod utc_time;
 
 pub use atomic_write::{atomic_write, atomic_write_path, atomic_write_with};
@@ -21,8 +23,12 @@ pub use clamp::{clamp_to_unit, unit};
 pub use error::{Error, Result};
 pub use machine::Machine;
 pub use manifest::{Commit, JudgeRecord, Manifest, ModelRecord};
-pub use metrics::{mse::mse, psnr::psnr, ssim::ssim};
+pub use metrics::{mse::mse, psnr::psnr, sharpness::sharpness, ssim::ssim};
 pub use results_dir::{ExperimentDir, ResultsDir};
-pub use rows::{EvaluationRow, HistoryRow, MetricRow, read_rows, write_rows, write_rows_and_copy};
+pub use rows::{
+    EvaluationRow, HistoryRow, MOUTH_ASYMMETRY, MOUTH_OPENING, MetricRow, SHARPNESS, read_rows, write_rows,
+    write_rows_and_copy,
+};
 pub use samples::{Samples, read_samples, write_samples};
+pub use sheets::{Sheet, SheetCell, read_sheets, write_sheets};
 pub use utc_time::rfc3339_utc;

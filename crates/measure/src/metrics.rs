@@ -1,4 +1,5 @@
-//! Image metrics: pure functions of a generated image and its truth, each `[c, h, w]`, checked against reference numbers.
+//! Image metrics: pure functions of a generated image `[c, h, w]` and, but for sharpness, its truth, checked against
+//! reference numbers.
 
 use ndarray::ArrayView3;
 
@@ -6,6 +7,7 @@ use crate::error::{Error, Result};
 
 pub mod mse;
 pub mod psnr;
+pub mod sharpness;
 pub mod ssim;
 
 /// Checks that two images have the same, non-empty shape.

@@ -6,8 +6,9 @@
 //! results/bench-operators.md                      times of operators
 //! results/cache/                                  runs and judges, ignored by git
 //! results/<experiment>/config.toml  manifest.json  metrics.csv  metrics.csv.gz  history.csv  evaluations.csv
-//!                      samples/<model>-seed<k>.safetensors
-//!                      grid-<model>.png  loss.png  psnr.png  table.csv  summary.md  (made by analysis)
+//!                      samples/<model>-seed<k>.safetensors  samples/<model>-seed<k>-sheets.safetensors
+//!                      grid-<model>.png  sheet-<model>-<slug>.png  mouth.png  loss.png  psnr.png  table.csv  summary.md
+//!                      (made by analysis)
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -154,9 +155,24 @@ impl ExperimentDir {
         self.root.join("samples").join(format!("{model}-seed{seed}.safetensors"))
     }
 
+    /// The [`Sheet`](crate::Sheet)s of one run.
+    pub fn sheets(&self, model: &str, seed: u64) -> PathBuf {
+        self.root.join("samples").join(format!("{model}-seed{seed}-sheets.safetensors"))
+    }
+
     /// The image grid of one model.
     pub fn grid(&self, model: &str) -> PathBuf {
         self.root.join(format!("grid-{model}.png"))
+    }
+
+    /// One sheet of one model, drawn.
+    pub fn sheet_figure(&self, model: &str, slug: &str) -> PathBuf {
+        self.root.join(format!("sheet-{model}-{slug}.png"))
+    }
+
+    /// The mouths of drawn faces, generated against true.
+    pub fn mouth_figure(&self) -> PathBuf {
+        self.root.join("mouth.png")
     }
 
     /// The loss curves.

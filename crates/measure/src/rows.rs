@@ -12,6 +12,14 @@ use serde::{Deserialize, Serialize};
 use crate::atomic_write::{atomic_write, atomic_write_with};
 use crate::error::{Error, Result};
 
+/// The metric of [`sharpness`](crate::sharpness).
+pub const SHARPNESS: &str = "sharpness";
+/// The metric that says how far the lips are apart, in face heights; on drawn faces only.
+pub const MOUTH_OPENING: &str = "mouth_opening";
+/// The metric that says how much higher the upper lip is raised on the right of the picture than on the left, in face
+/// heights; on drawn faces only.
+pub const MOUTH_ASYMMETRY: &str = "mouth_asymmetry";
+
 /// One figure: a metric of one image (or of one set) under one model and seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,7 +34,7 @@ pub struct MetricRow {
     pub set: String,
     /// The combination, as `digit=7 style=9 colour=red transform=mirror-x`.
     pub combination: String,
-    /// The metric, as `psnr_db`, `ssim`, `mse`, `judge_digit`.
+    /// The metric, as `psnr_db`, `ssim`, `mse`, `judge_digit`, [`SHARPNESS`].
     pub metric: String,
     /// The figure.
     pub value: f64,

@@ -1,18 +1,16 @@
 //! Samples: the images that a report shows, of one model and seed, in one safetensors file.
 //!
 //! Tensors `<set>.truth`, `<set>.generated`, `<set>.nearest`, f32 `[n, c, h, w]`; the order of the sets and all labels
-//! lie as JSON under the one metadata key `samples`. (One key only: safetensors keeps metadata in a hash map, and two
-//! keys would be written in an order that changes from run to run.)
+//! lie as JSON under the metadata key `samples`.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use ndarray::Array4;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 
-use crate::atomic_write::atomic_write;
 use crate::error::{Error, Result};
+use crate::labelled_tensors::{self, LabelledTensor};
 
 const KEY: &str = "samples";
 
@@ -46,7 +44,7 @@ struct SetLabels {
 /// # Errors
 /// Counts or shapes that do not fit together, two sets of one name; anything that keeps the file from being written.
 pub fn write_samples(path: &Path, samples: &[Samples]) -> Result<()> {
-    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut tensors = Vec::new();
     let mut set_labels = Vec::new();
     for (set_idx, sample) in samples.iter().enumerate() {
         check(sample)?;
@@ -60,7 +58,8 @@ pub fn write_samples(path: &Path, samples: &[Samples]) -> Result<()> {
         for (part, images) in [("truth", &sample.truth), ("generated", &sample.generated), ("nearest", &sample.nearest)]
         {
             let bytes = images.iter().flat_map(|pixel| pixel.to_le_bytes()).collect();
-            tensors.push((format!("{}.{part}", sample.set), images.shape().to_vec(), bytes));
+            let name = format!("{}.{part}", sample.set);
+            tensors.push(LabelledTensor { name, dtype: Dtype::F32, shape: images.shape().to_vec(), bytes });
         }
         set_labels.push(SetLabels {
             set: sample.set.clone(),
@@ -68,16 +67,7 @@ pub fn write_samples(path: &Path, samples: &[Samples]) -> Result<()> {
             nearest_labels: sample.nearest_labels.clone(),
         });
     }
-    let unwritten = |detail: String| Error::BadRow { path: path.to_path_buf(), detail };
-    let json = serde_json::to_string(&set_labels).map_err(|error| unwritten(error.to_string()))?;
-    let views = tensors
-        .iter()
-        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-        .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
-        .map_err(|error| unwritten(error.to_string()))?;
-    let metadata = HashMap::from([(KEY.to_owned(), json)]);
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| unwritten(error.to_string()))?;
-    atomic_write(path, &bytes)
+    labelled_tensors::write(path, KEY, &set_labels, &tensors)
 }
 
 /// Reads a file that [`write_samples`] wrote.
@@ -85,41 +75,18 @@ pub fn write_samples(path: &Path, samples: &[Samples]) -> Result<()> {
 /// # Errors
 /// A missing or broken file, missing tensors, counts that do not fit together.
 pub fn read_samples(path: &Path) -> Result<Vec<Samples>> {
-    let malformed = |found: String| Error::malformed(path, "a safetensors file of samples", found);
-    let bytes = std::fs::read(path).map_err(|source| Error::reading(path, &source))?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| malformed(error.to_string()))?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| malformed(error.to_string()))?;
-    let json = header
-        .metadata()
-        .as_ref()
-        .and_then(|metadata| metadata.get(KEY))
-        .ok_or_else(|| malformed(format!("no metadata named `{KEY}`")))?;
-    let set_labels: Vec<SetLabels> = serde_json::from_str(json).map_err(|error| malformed(error.to_string()))?;
-    set_labels
-        .into_iter()
-        .map(|SetLabels { set, labels, nearest_labels }| {
+    labelled_tensors::read(path, KEY, |set_labels: Vec<SetLabels>, tensors| {
+        let read = |SetLabels { set, labels, nearest_labels }: SetLabels| {
             let images = |part: &str| {
-                read_images(&tensors, &format!("{set}.{part}")).map_err(|found| malformed(found.to_string()))
+                labelled_tensors::images(tensors, &format!("{set}.{part}"), Dtype::F32, f32::from_le_bytes)
             };
             let (truth, generated, nearest) = (images("truth")?, images("generated")?, images("nearest")?);
             let sample = Samples { set, labels, truth, generated, nearest, nearest_labels };
-            check(&sample).map_err(|error| malformed(error.to_string()))?;
+            check(&sample).map_err(|error| error.to_string())?;
             Ok(sample)
-        })
-        .collect()
-}
-
-fn read_images(tensors: &SafeTensors, name: &str) -> std::result::Result<Array4<f32>, String> {
-    let view = tensors.tensor(name).map_err(|error| error.to_string())?;
-    let &[n, c, h, w] = view.shape() else {
-        return Err(format!("`{name}` of shape {:?}, not [n, c, h, w]", view.shape()));
-    };
-    if view.dtype() != Dtype::F32 {
-        return Err(format!("`{name}` of type {:?}, not F32", view.dtype()));
-    }
-    let pixels =
-        view.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap_or_default())).collect();
-    Array4::from_shape_vec((n, c, h, w), pixels).map_err(|error| format!("`{name}`: {error}"))
+        };
+        set_labels.into_iter().map(read).collect()
+    })
 }
 
 fn check(sample: &Samples) -> Result<()> {

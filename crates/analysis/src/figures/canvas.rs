@@ -24,6 +24,8 @@ pub type Drawn<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send
 pub const INK: RGBColor = RGBColor(28, 32, 38);
 /// Ink of what stands back.
 pub const FAINT_INK: RGBColor = RGBColor(95, 103, 115);
+/// Ink that stands out: frames around what was held out.
+pub const STRONG: RGBColor = RGBColor(213, 94, 0);
 /// Grid lines.
 pub const RULE: RGBColor = RGBColor(225, 228, 233);
 
@@ -59,6 +61,8 @@ pub fn png(path: &Path, width: u32, height: u32, draw: impl FnOnce(&Area) -> Dra
 
 /// A text style of the embedded font.
 pub fn text_style<'a>(size: i32, bold: bool, ink: RGBColor) -> TextStyle<'a> {
+    // A style looks its font up when it is made.
+    fonts_registered();
     let weight = if bold { FontStyle::Bold } else { FontStyle::Normal };
     TextStyle { color: ink.to_backend_color(), ..TextStyle::from((FAMILY, size, weight)) }
 }
@@ -77,6 +81,42 @@ pub fn text_left(area: &Area, text: &str, style: &TextStyle, at: (i32, i32)) -> 
 /// The drawing library refuses.
 pub fn text_centred(area: &Area, text: &str, style: &TextStyle, at: (i32, i32)) -> Drawn {
     anchored(area, text, style, at, HPos::Center)
+}
+
+/// Text whose top right corner is at `at`.
+///
+/// # Errors
+/// The drawing library refuses.
+pub fn text_right(area: &Area, text: &str, style: &TextStyle, at: (i32, i32)) -> Drawn {
+    anchored(area, text, style, at, HPos::Right)
+}
+
+/// Text that is read from the bottom to the top, its first letter at the bottom, centred on `at`'s column.
+///
+/// # Errors
+/// The drawing library refuses.
+pub fn text_upwards(area: &Area, text: &str, style: &TextStyle, at: (i32, i32)) -> Drawn {
+    let style = style.transform(FontTransform::Rotate270).pos(Pos::new(HPos::Left, VPos::Center));
+    area.draw_text(text, &style, at)?;
+    Ok(())
+}
+
+/// How many pixels a line of text takes across.
+pub fn text_width(text: &str, style: &TextStyle) -> i32 {
+    // Without its font nothing can be drawn, and `png` says so.
+    style.font.box_size(text).map_or(0, |(width, _)| width as i32)
+}
+
+/// Text in lines of at most `width` pixels, broken between words; a longer word stands alone.
+pub fn wrapped(text: &str, style: &TextStyle, width: i32) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if text_width(&format!("{line} {word}"), style) <= width => *line = format!("{line} {word}"),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// An image `[c, h, w]` whose pixels become squares of `scale` pixels, its top left corner at `at`; one channel is shown
@@ -117,4 +157,19 @@ fn fonts_registered() -> bool {
         let fonts = [(FontStyle::Normal, REGULAR), (FontStyle::Bold, BOLD)];
         fonts.into_iter().all(|(style, bytes)| register_font(FAMILY, style, bytes).is_ok())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_between_words_where_they_get_too_long() {
+        let style = text_style(16, false, INK);
+        let width = text_width("two words", &style);
+        assert!(width > text_width("words", &style) && text_width("words", &style) > 20);
+        assert_eq!(wrapped("two words and  more", &style, width), ["two words", "and more"]);
+        assert_eq!(wrapped("incomprehensibilities are long", &style, 40), ["incomprehensibilities", "are", "long"]);
+        assert!(wrapped(" ", &style, 40).is_empty());
+    }
 }

@@ -12,6 +12,7 @@
 //! | `session` | light, place and strength of one session |
 //! | `geometry` | brows, lids, lips and jaw, moved by action units |
 //! | `measures` | mouth opening and asymmetry, read from the geometry |
+//! | `mouth_reader` | the same, read from the pixels of any picture of that person and expression |
 //! | `drawing`, `canvas`, `curves`, `colour` | from geometry to pixels |
 //! | `noise` | noise and the quality it allows |
 //! | `named` | the sets of the research by name, with what they hold out |
@@ -30,6 +31,7 @@ mod draws;
 mod expression;
 mod geometry;
 mod measures;
+mod mouth_reader;
 mod named;
 mod noise;
 mod person;
@@ -42,6 +44,7 @@ use std::sync::{Mutex, PoisonError};
 
 pub use expression::{ActionUnit, Expression, FIVE, MMI, SEVEN, UNITS};
 pub use measures::{disgust_side, mouth_asymmetry, mouth_opening};
+pub use mouth_reader::{MouthReader, MouthReading};
 pub use named::{NAMES, NamedSet, named};
 pub use noise::{SIGMA, psnr_ceiling_db};
 pub use person::Side;
@@ -113,13 +116,10 @@ impl FacesConfig {
             let found = format!("all {} persons", self.persons.len());
             return setting("left_out", found, "somebody to remain".to_owned());
         }
-        if let Some(session) = self.sessions.iter().find(|&&session| session >= MAX_SESSIONS) {
-            return setting("sessions", session.to_string(), format!("numbers below {MAX_SESSIONS}; 0 is A"));
+        for &session in &self.sessions {
+            check_session(session)?;
         }
-        if !SIZES.contains(&self.size) {
-            let expected = format!("{} to {} pixels", SIZES.start(), SIZES.end());
-            return setting("size", self.size.to_string(), expected);
-        }
+        check_size(self.size)?;
         if self.transforms != 1 && transforms::levels(self.transforms).is_err() {
             return setting("transforms", self.transforms.to_string(), "1, 4, 6 or 8".to_owned());
         }
@@ -246,6 +246,22 @@ fn check_list<T: Ord>(setting: &'static str, list: &[T], what: &str, name: impl 
         Some(entry) => refuse(format!("{} twice", name(entry)), format!("each of the {setting} once")),
         None => Ok(()),
     }
+}
+
+fn check_session(session: u32) -> Result<()> {
+    if session < MAX_SESSIONS {
+        return Ok(());
+    }
+    let expected = format!("numbers below {MAX_SESSIONS}; 0 is A");
+    Err(Error::Setting { setting: "sessions", found: session.to_string(), expected })
+}
+
+fn check_size(size: usize) -> Result<()> {
+    if SIZES.contains(&size) {
+        return Ok(());
+    }
+    let expected = format!("{} to {} pixels", SIZES.start(), SIZES.end());
+    Err(Error::Setting { setting: "size", found: size.to_string(), expected })
 }
 
 /// Draws pictures on all cores, one after the other in memory.

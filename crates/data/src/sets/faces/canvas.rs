@@ -16,7 +16,7 @@ use super::session::Session;
 /// Canvas pixels per picture pixel, in each direction.
 const OVERSAMPLING: usize = 2;
 /// Picture sizes per face height.
-const FACE_SIZE: f32 = 0.86;
+pub(super) const FACE_SIZE: f32 = 0.86;
 /// The height in the face that lies in the middle of the picture.
 const FACE_MIDDLE: f32 = 0.53;
 /// Values of a picture lie between these, so that noise is never cut off.

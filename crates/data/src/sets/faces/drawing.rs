@@ -23,31 +23,39 @@ use super::session::Session;
 pub(super) fn draw(person: &Person, expression: Expression, session_idx: u32, size: usize) -> Vec<u8> {
     let session = Session::new(person.index, session_idx);
     let geometry = Geometry::new(person, person.intensities(expression, session.amplitude));
-    let Some(mut canvas) = Canvas::new(size, &session) else { return Vec::new() };
+    draw_geometry(person, &geometry, &session, size)
+}
+
+/// Draws a person whose brows, lids, lips and jaw lie as `geometry` says, whatever expression that is.
+///
+/// # Shapes
+/// As [`draw`].
+pub(super) fn draw_geometry(person: &Person, geometry: &Geometry, session: &Session, size: usize) -> Vec<u8> {
+    let Some(mut canvas) = Canvas::new(size, session) else { return Vec::new() };
     canvas.background(|[_, y]| {
         let fall = 0.05 * (y - 0.5);
         [0.70 - fall, 0.71 - fall, 0.72 - fall]
     });
     hair::behind(&mut canvas, person);
-    head::shoulders(&mut canvas, person, &geometry);
+    head::shoulders(&mut canvas, person, geometry);
     head::ears(&mut canvas, person);
-    let outline = head::outline(person, &geometry);
-    head::skin(&mut canvas, person, &geometry, &outline);
-    head::wrinkles(&mut canvas, person, &geometry);
-    nose::relief(&mut canvas, person, &geometry);
-    mouth::relief(&mut canvas, &geometry);
+    let outline = head::outline(person, geometry);
+    head::skin(&mut canvas, person, geometry, &outline);
+    head::wrinkles(&mut canvas, person, geometry);
+    nose::relief(&mut canvas, person, geometry);
+    mouth::relief(&mut canvas, geometry);
     adornments::spots(&mut canvas, person);
-    beard::shadow(&mut canvas, person, &geometry, &outline);
-    nose::openings(&mut canvas, person, &geometry);
-    mouth::paint(&mut canvas, person, &geometry);
-    beard::hair(&mut canvas, person, &geometry, &outline);
+    beard::shadow(&mut canvas, person, geometry, &outline);
+    nose::openings(&mut canvas, person, geometry);
+    mouth::paint(&mut canvas, person, geometry);
+    beard::hair(&mut canvas, person, geometry, &outline);
     for eye in &geometry.eyes {
         eyes::paint(&mut canvas, person, eye);
     }
-    brows::paint(&mut canvas, person, &geometry);
+    brows::paint(&mut canvas, person, geometry);
     hair::front(&mut canvas, person);
-    adornments::glasses(&mut canvas, person, &geometry);
-    canvas.finish(&session)
+    adornments::glasses(&mut canvas, person, geometry);
+    canvas.finish(session)
 }
 
 /// Points of a curve at evenly spread places between two.

@@ -185,6 +185,11 @@ impl Intensities {
     pub fn of(&self, unit: ActionUnit) -> f32 {
         UNITS.iter().zip(self.0).find(|&(&other, _)| other == unit).map_or(0.0, |(_, intensity)| intensity)
     }
+
+    /// The same with another intensity of one unit.
+    pub fn with(self, unit: ActionUnit, intensity: f32) -> Self {
+        Self::from_fn(|other| if other == unit { intensity } else { self.of(other) })
+    }
 }
 
 #[cfg(test)]

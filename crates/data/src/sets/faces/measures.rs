@@ -4,29 +4,37 @@
 //! frame, so that a session's shift, turn and scale do not matter; its factor on the amplitudes does.
 
 use super::expression::Expression;
-use super::geometry::Geometry;
+use super::geometry::{Geometry, Mouth};
 use super::person::{Person, Side};
 use super::session::Session;
 
 /// The distance between the lips in the middle of the mouth, in face heights; 0 when they touch.
 #[must_use]
 pub fn mouth_opening(person: u32, expression: Expression, session: u32) -> f32 {
-    let mouth = geometry(person, expression, session).mouth;
-    mouth.lower_inner(0.0)[1] - mouth.upper_inner(0.0)[1]
+    opening_of(&geometry(person, expression, session).mouth)
 }
 
 /// How much higher the upper lip's outer edge lies half-way to the right corner than half-way to the left one, in face
 /// heights, right and left of the picture. Positive where the right is raised more; 0 for every expression but disgust.
 #[must_use]
 pub fn mouth_asymmetry(person: u32, expression: Expression, session: u32) -> f32 {
-    let mouth = geometry(person, expression, session).mouth;
-    mouth.upper_outer(-0.5)[1] - mouth.upper_outer(0.5)[1]
+    asymmetry_of(&geometry(person, expression, session).mouth)
 }
 
 /// The side of the picture on which a person's disgust raises the upper lip more.
 #[must_use]
 pub fn disgust_side(person: u32) -> Side {
     Person::new(person).habits.disgust_side
+}
+
+/// [`mouth_opening`] of these lips.
+pub(super) fn opening_of(mouth: &Mouth) -> f32 {
+    mouth.lower_inner(0.0)[1] - mouth.upper_inner(0.0)[1]
+}
+
+/// [`mouth_asymmetry`] of these lips.
+pub(super) fn asymmetry_of(mouth: &Mouth) -> f32 {
+    mouth.upper_outer(-0.5)[1] - mouth.upper_outer(0.5)[1]
 }
 
 /// The geometry of one picture.
