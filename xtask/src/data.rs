@@ -1,4 +1,4 @@
-//! `cargo xtask data fetch mnist`, `cargo xtask data faces`
+//! `cargo xtask data fetch mnist`, `cargo xtask data faces`, `cargo xtask data check`, `cargo xtask data example`
 
 use std::path::PathBuf;
 
@@ -10,6 +10,8 @@ use multigen_data::sets::faces::{self, Expression};
 use ndarray::ArrayView4;
 
 use crate::workspace::Places;
+
+mod check;
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -28,6 +30,10 @@ enum DataCommand {
     },
     /// Draw a contact sheet of the set of drawn faces
     Faces(Faces),
+    /// Look for everything that is wrong with a set of your own: a folder of pictures and a table
+    Check(check::Check),
+    /// Make a small set of your own to begin with
+    Example(check::Example),
 }
 
 #[derive(Args, Debug)]
@@ -57,6 +63,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         DataCommand::Fetch { name, places } if name == "mnist" => fetch_mnist(places),
         DataCommand::Fetch { name, .. } => anyhow::bail!("no data set '{name}' on the hub; expected mnist"),
         DataCommand::Faces(faces) => faces_sheet(faces),
+        DataCommand::Check(set) => check::check(set),
+        DataCommand::Example(example) => check::example(example),
     }
 }
 
