@@ -219,7 +219,7 @@ pub fn build(config: &CustomConfig) -> Result<Custom> {
     let listed = listed.collect::<Vec<_>>().join(", ");
     Ok(Custom {
         note: format!("{} images of factors {listed} from {}, {size}×{size}", set.len(), config.table.display()),
-        sha256: sha256(&set),
+        sha256: sha256(&set, config.transforms),
         held_out: held_out(&survey.labels),
         set,
     })
@@ -231,15 +231,15 @@ fn permutations(config: &CustomConfig, size: usize) -> Result<Vec<Vec<usize>>> {
     Ok(transforms.iter().map(|transform| transform.permutation(size)).collect())
 }
 
-/// SHA-256 of what a set shows and what it is called.
-fn sha256(set: &ImageSet) -> String {
+/// SHA-256 of what a set shows and what it is called. The transforms of a picture follow from it and from their names.
+fn sha256(set: &ImageSet, transforms: usize) -> String {
     let mut hasher = Sha256::new();
     for factor in set.factors.iter() {
         hasher.update(format!("{}: {}\n", factor.name, factor.levels.join(" ")).as_bytes());
     }
     hasher.update(format!("{} × {} × {}\n", set.channels, set.height, set.width).as_bytes());
     let mut bytes = Vec::with_capacity(set.image_len() * size_of::<f32>());
-    for (index, combination) in set.combinations.iter().enumerate() {
+    for (index, combination) in set.combinations.iter().enumerate().step_by(transforms) {
         combination.iter().for_each(|&level| hasher.update((level as u64).to_le_bytes()));
         bytes.clear();
         bytes.extend(set.image(index).unwrap_or_default().iter().flat_map(|pixel| pixel.to_le_bytes()));
