@@ -1,4 +1,4 @@
-//! `cargo xtask data fetch mnist`, `cargo xtask data faces`
+//! `cargo xtask data fetch mnist`, `cargo xtask data faces`, `cargo xtask data check`, `cargo xtask data example`
 
 use std::path::PathBuf;
 
@@ -13,6 +13,7 @@ use ndarray::Array4;
 use crate::workspace::Places;
 
 mod faces_check;
+mod check;
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -33,6 +34,10 @@ enum DataCommand {
     Faces(Faces),
     /// Check that the drawn faces are neither too easy nor too hard for a classifier
     FacesCheck(faces_check::Arguments),
+    /// Look for everything that is wrong with a set of your own: a folder of pictures and a table
+    Check(check::Check),
+    /// Make a small set of your own to begin with
+    Example(check::Example),
 }
 
 #[derive(Args, Debug)]
@@ -63,6 +68,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         DataCommand::Fetch { name, .. } => anyhow::bail!("no data set '{name}' on the hub; expected mnist"),
         DataCommand::Faces(faces) => faces_sheet(faces),
         DataCommand::FacesCheck(arguments) => faces_check::run(arguments),
+        DataCommand::Check(set) => check::check(set),
+        DataCommand::Example(example) => check::example(example),
     }
 }
 

@@ -103,7 +103,14 @@ fn every_network_that_was_timed_beside_pytorch_stands_in_the_table_of_speed() {
 
 #[test]
 fn every_local_link_of_the_pages_leads_somewhere() {
-    for page in ["README.md", "ARCHITECTURE.md", "docs/operator.md", "docs/performance.md", "datasets/README.md"] {
+    for page in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "docs/operator.md",
+        "docs/performance.md",
+        "datasets/README.md",
+        "datasets/custom/README.md",
+    ] {
         let path = root().join(page);
         let text = std::fs::read_to_string(&path).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -86,6 +86,17 @@ pub enum Error {
         expected: String,
     },
 
+    /// More than one thing is wrong with what a user supplied.
+    #[error("{first}; {n_more} more of such problems: {cure}")]
+    Several {
+        /// The first of them.
+        first: Box<Error>,
+        /// How many others there are.
+        n_more: usize,
+        /// How to see them all.
+        cure: &'static str,
+    },
+
     /// The hub could not be asked, and the cache could not answer either.
     #[error("{what}: {reason}; {cure}")]
     Hub {

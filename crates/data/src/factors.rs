@@ -227,6 +227,21 @@ impl Factors {
     /// # Errors
     /// A part is not `factor=level`, a factor or level does not exist, or a factor is missing or given twice.
     pub fn parse(&self, text: &str) -> Result<Combination> {
+        let levels = self.0.iter().zip(self.parse_cell(text)?).map(|(factor, level)| {
+            level.ok_or_else(|| {
+                let name = &factor.name;
+                Error::Combination(format!("`{text}` does not give the factor `{name}`; add {name}=LEVEL"))
+            })
+        });
+        Ok(Combination(levels.collect::<Result<_>>()?))
+    }
+
+    /// As [`Factors::parse`], but factors may be left out: a cell such as `digit=7 style=9` is every combination that
+    /// has these levels. One entry per factor, nothing where the text does not name it.
+    ///
+    /// # Errors
+    /// A part is not `factor=level`, a factor or level does not exist, or a factor is given twice.
+    pub fn parse_cell(&self, text: &str) -> Result<Vec<Option<usize>>> {
         let mut levels = vec![None; self.len()];
         for part in text.split_whitespace() {
             let (name, level) = part
@@ -237,13 +252,7 @@ impl Factors {
                 return Err(Error::Combination(format!("`{text}` gives the factor `{name}` twice; give it once")));
             }
         }
-        let levels = self.0.iter().zip(levels).map(|(factor, level)| {
-            level.ok_or_else(|| {
-                let name = &factor.name;
-                Error::Combination(format!("`{text}` does not give the factor `{name}`; add {name}=LEVEL"))
-            })
-        });
-        Ok(Combination(levels.collect::<Result<_>>()?))
+        Ok(levels)
     }
 
     /// Checks that a combination has one existing level per factor.
@@ -315,6 +324,8 @@ mod tests {
         }
         assert_eq!(factors.label(&[1, 0, 3]), "digit=1 colour=red style=3");
         assert_eq!(factors.parse("style=3 digit=1 colour=red").unwrap().0, [1, 0, 3]);
+        assert_eq!(factors.parse_cell("style=3 digit=1").unwrap(), [Some(1), None, Some(3)]);
+        assert_eq!(factors.parse_cell("").unwrap(), [None; 3]);
     }
 
     #[test]

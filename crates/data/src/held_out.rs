@@ -1,12 +1,17 @@
 //! Rules that say which combinations are held out.
 //!
-//! A rule either names levels of some factors (every image that has them all is held out: the factors that are not
-//! named run free), or a share of all *cells*, a cell being a combination of some factors. In a configuration file:
+//! A rule names levels of some factors (every image that has them all is held out: the factors that are not named run
+//! free), lists several such cells one by one, or takes a share of all *cells*, a cell being a combination of some
+//! factors. In a configuration file:
 //!
 //! ```toml
 //! [[held_out]]
 //! name = "result-3"
 //! where = { digit = 7, style = 9, transform = "mirror-x" }
+//!
+//! [[held_out]]
+//! name = "few"
+//! listed = ["digit=2 style=4 colour=red transform=rotate-90", "digit=7 style=9"]
 //!
 //! [[held_out]]
 //! name = "cells"
@@ -40,6 +45,8 @@ pub struct HeldOut {
 pub enum Rule {
     /// Those that have every one of these levels (factor name → level name).
     Where(BTreeMap<String, LevelName>),
+    /// Those that have every level of one of these cells, each written as `digit=7 style=9`.
+    Listed(Vec<String>),
     /// Those in a share of all cells, drawn at random.
     Share(Share),
 }
@@ -98,13 +105,15 @@ impl<'de> Deserialize<'de> for LevelName {
     }
 }
 
-/// A rule as it stands in a configuration file: exactly one of `where` and `share`.
+/// A rule as it stands in a configuration file: exactly one of `where`, `listed` and `share`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HeldOutText {
     name: String,
     #[serde(rename = "where", default, skip_serializing_if = "Option::is_none")]
     levels: Option<BTreeMap<String, LevelName>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    listed: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     share: Option<Share>,
 }
@@ -113,14 +122,18 @@ impl TryFrom<HeldOutText> for HeldOut {
     type Error = Error;
 
     fn try_from(text: HeldOutText) -> Result<Self> {
-        let rule = match (text.levels, text.share) {
-            (Some(levels), None) => Rule::Where(levels),
-            (None, Some(share)) => Rule::Share(share),
-            (Some(_), Some(_)) => {
-                return Err(Error::held_out(&text.name, "has both `where` and `share`; keep one"));
+        let rule = match (text.levels, text.listed, text.share) {
+            (Some(levels), None, None) => Rule::Where(levels),
+            (None, Some(cells), None) => Rule::Listed(cells),
+            (None, None, Some(share)) => Rule::Share(share),
+            (None, None, None) => {
+                return Err(Error::held_out(&text.name, "has none of `where`, `listed` and `share`; give one"));
             }
-            (None, None) => {
-                return Err(Error::held_out(&text.name, "has neither `where` nor `share`; give one"));
+            (levels, listed, share) => {
+                let given =
+                    [("`where`", levels.is_some()), ("`listed`", listed.is_some()), ("`share`", share.is_some())];
+                let names: Vec<&str> = given.iter().filter(|(_, is_given)| *is_given).map(|(name, _)| *name).collect();
+                return Err(Error::held_out(&text.name, format!("has {}; keep one", names.join(" and "))));
             }
         };
         Ok(Self { name: text.name, rule })
@@ -129,11 +142,12 @@ impl TryFrom<HeldOutText> for HeldOut {
 
 impl From<HeldOut> for HeldOutText {
     fn from(held_out: HeldOut) -> Self {
-        let (levels, share) = match held_out.rule {
-            Rule::Where(levels) => (Some(levels), None),
-            Rule::Share(share) => (None, Some(share)),
-        };
-        Self { name: held_out.name, levels, share }
+        let empty = Self { name: held_out.name, levels: None, listed: None, share: None };
+        match held_out.rule {
+            Rule::Where(levels) => Self { levels: Some(levels), ..empty },
+            Rule::Listed(cells) => Self { listed: Some(cells), ..empty },
+            Rule::Share(share) => Self { share: Some(share), ..empty },
+        }
     }
 }
 
@@ -165,6 +179,63 @@ pub fn select_where(
     }
     Ok(found)
 }
+
+/// The indices, in ascending order, of the combinations that have every level of one of the listed cells.
+///
+/// # Errors
+/// Nothing is listed, a cell names no level or one that does not exist, two cells are the same, or no combination has
+/// the levels of a cell.
+pub fn select_listed(
+    name: &str,
+    cells: &[String],
+    factors: &Factors,
+    combinations: &[Combination],
+) -> Result<Vec<usize>> {
+    if cells.is_empty() {
+        return Err(Error::held_out(name, "lists no cell; list one, such as \"digit=7 style=9\""));
+    }
+    // Cells that name the same factors lie in one map by their levels, so that a long list takes no longer than a short
+    // one to compare with every image.
+    let mut kinds: BTreeMap<Vec<usize>, ListedCells> = BTreeMap::new();
+    for (place, cell) in cells.iter().enumerate() {
+        let levels = factors.parse_cell(cell).map_err(|error| Error::held_out(name, error.to_string()))?;
+        let named = levels.iter().enumerate().filter_map(|(factor_idx, level)| Some((factor_idx, (*level)?)));
+        let (places, levels): (Vec<usize>, Vec<usize>) = named.unzip();
+        if places.is_empty() {
+            return Err(Error::held_out(
+                name,
+                "lists a cell without levels, which would hold out everything; take it out",
+            ));
+        }
+        if kinds.entry(places).or_default().insert(levels, (place, false)).is_some() {
+            return Err(Error::held_out(name, format!("lists `{cell}` twice; list it once")));
+        }
+    }
+    let mut found = Vec::new();
+    for (index, combination) in combinations.iter().enumerate() {
+        let mut is_listed = false;
+        for (places, by_levels) in &mut kinds {
+            let levels: Vec<usize> = places.iter().filter_map(|&factor_idx| combination.level(factor_idx)).collect();
+            if let Some((_, is_found)) = by_levels.get_mut(&levels) {
+                *is_found = true;
+                is_listed = true;
+            }
+        }
+        if is_listed {
+            found.push(index);
+        }
+    }
+    let unfound = kinds.values().flat_map(BTreeMap::values).filter(|(_, is_found)| !is_found).map(|(place, _)| *place);
+    match unfound.min() {
+        Some(place) => {
+            Err(Error::held_out(name, format!("no image has all levels of `{}`; take it off the list", cells[place])))
+        }
+        None => Ok(found),
+    }
+}
+
+/// Cells by their levels: the place in the list, and whether an image has these levels.
+type ListedCells = BTreeMap<Vec<usize>, (usize, bool)>;
 
 /// The indices, in ascending order, of the combinations that lie in a share of all cells, drawn by `rng`.
 ///
@@ -353,6 +424,33 @@ mod tests {
         assert_eq!(found, expected);
     }
 
+    fn listed(cells: &[&str]) -> HeldOut {
+        HeldOut { name: "few".to_owned(), rule: Rule::Listed(cells.iter().map(|&cell| cell.to_owned()).collect()) }
+    }
+
+    #[test]
+    fn a_list_holds_out_what_each_of_its_cells_names_and_no_more() {
+        let (factors, combinations) = digits();
+        let cells = ["transform=rotate-90 digit=2 style=4 colour=red", "digit=7 style=9", "digit=7 transform=mirror-x"];
+        let split = Split::new(&factors, &combinations, &[listed(&cells)]).unwrap();
+        // ((digit · 10 + style) · 3 + colour) · 6 + transform: one image, the 18 of digit 7 in style 9, and the 30 of
+        // digit 7 upside down, three of which are among the 18.
+        let mut expected = vec![((2 * 10 + 4) * 3) * 6 + 1];
+        expected.extend((0..180).filter(|k| k / 18 == 9 || k % 6 == 4).map(|k| 7 * 180 + k));
+        assert_eq!(expected.len(), 1 + 18 + 30 - 3);
+        assert_eq!(split.indices("few").unwrap(), expected);
+        assert_eq!(split.train.len(), 1_800 - 46);
+    }
+
+    #[test]
+    fn a_list_is_applied_before_shares_are_drawn() {
+        let (factors, combinations) = digits();
+        let list = listed(&["digit=7 style=9"]);
+        let split = |rules: &[HeldOut]| Split::new(&factors, &combinations, rules).unwrap();
+        let (first, last) = (split(&[list.clone(), cells(0.3, 1)]), split(&[cells(0.3, 1), list]));
+        assert_eq!((first.indices("cells"), &first.train), (last.indices("cells"), &last.train));
+    }
+
     #[test]
     fn shares_hold_out_whole_cells_and_leave_something_of_everything() {
         let (factors, combinations) = digits();
@@ -457,6 +555,17 @@ mod tests {
         assert!(message(levels(&[("digit", "11")])).contains("no level `11`; its levels are 0, 1, 2"));
         assert!(message(levels(&[("slant", "1")])).contains("there is no factor `slant`"));
         assert!(message(levels(&[("digit", "7")])).contains("digit=7"));
+        assert!(message(listed(&[])).contains("lists no cell"));
+        assert!(message(listed(&["digit=7 style=1", " "])).contains("a cell without levels"));
+        assert!(message(listed(&["digit=7 style=1", "style=1 digit=7"])).contains("`style=1 digit=7` twice"));
+        assert!(message(listed(&["digit=7 digit=7"])).contains("the factor `digit` twice"));
+        assert!(message(listed(&["digit 7"])).contains("expected factor=level"));
+        assert!(message(listed(&["slant=1"])).contains("there is no factor `slant`"));
+        assert!(message(listed(&["digit=11"])).contains("no level `11`"));
+        assert!(message(listed(&["digit=7"])).contains("leaves no training image of digit=7"));
+        let few = combinations[..1_000].to_vec();
+        let error = Split::new(&factors, &few, &[listed(&["digit=1 style=1", "digit=9 style=9"])]).unwrap_err();
+        assert!(error.to_string().contains("no image has all levels of `digit=9 style=9`"), "{error}");
     }
 
     #[test]
@@ -470,14 +579,17 @@ mod tests {
             name = "result-3"
             where = { digit = 7, style = "9", transform = "mirror-x" }
             [[held_out]]
+            name = "few"
+            listed = ["digit=7 style=9"]
+            [[held_out]]
             name = "cells"
             share = { of = ["digit", "style", "transform"], share = 0.3, content = ["digit", "style"], seed = 5 }
         "#;
         let config: Config = toml::from_str(text).unwrap();
-        assert_eq!(config.held_out, [digits::held_out()[1].clone(), cells(0.3, 5)]);
+        assert_eq!(config.held_out, [digits::held_out()[1].clone(), listed(&["digit=7 style=9"]), cells(0.3, 5)]);
         assert_eq!(toml::from_str::<Config>(&toml::to_string(&config).unwrap()).unwrap(), config);
         let refused = |text: &str| toml::from_str::<Config>(text).unwrap_err().to_string();
-        assert!(refused("[[held_out]]\nname = \"x\"").contains("has neither `where` nor `share`"));
+        assert!(refused("[[held_out]]\nname = \"x\"").contains("has none of `where`, `listed` and `share`"));
         assert!(
             refused("[[held_out]]\nname = \"x\"\nwhere.digit = 7\nwher.digit = 7").contains("unknown field `wher`")
         );
@@ -486,7 +598,11 @@ mod tests {
         );
         assert!(
             refused("[[held_out]]\nname = \"x\"\nwhere.digit = 7\nshare = { of = [], share = 0.1, seed = 0 }")
-                .contains("has both `where` and `share`")
+                .contains("has `where` and `share`; keep one")
+        );
+        assert!(
+            refused("[[held_out]]\nname = \"x\"\nwhere.digit = 7\nlisted = [\"digit=7\"]")
+                .contains("has `where` and `listed`; keep one")
         );
     }
 }

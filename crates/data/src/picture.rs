@@ -13,10 +13,26 @@ use crate::{Error, Result};
 /// The file cannot be read, is neither, or is damaged.
 pub fn decode(path: &Path) -> Result<RgbImage> {
     let bytes = std::fs::read(path).map_err(|source| Error::io(path, "read the picture", source))?;
-    let picture = image::load_from_memory(&bytes).map_err(|error| {
-        Error::content(path, "a PNG or JPEG picture", error.to_string(), "convert it, or take it out of the folder")
-    })?;
+    let picture = image::load_from_memory(&bytes).map_err(|error| no_picture(path, &error))?;
     Ok(picture.to_rgb8())
+}
+
+/// Width and height of a PNG or JPEG file in pixels, from its first bytes: thousands of files take a moment.
+///
+/// # Errors
+/// The file cannot be read, is neither, or its beginning is damaged.
+pub fn dimensions(path: &Path) -> Result<(u32, u32)> {
+    let io = |source| Error::io(path, "read the picture", source);
+    let reader = image::io::Reader::open(path).and_then(image::io::Reader::with_guessed_format).map_err(io)?;
+    reader.into_dimensions().map_err(|error| match error {
+        image::ImageError::IoError(source) if source.raw_os_error().is_some() => io(source),
+        error => no_picture(path, &error),
+    })
+}
+
+fn no_picture(path: &Path, error: &image::ImageError) -> Error {
+    let reason = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    Error::content(path, "a PNG or JPEG picture", reason, "convert it, or take it out of the folder")
 }
 
 /// A square picture's pixels in \[0, 1\] at another size, by a triangle filter as wide as the reduction.
@@ -58,9 +74,13 @@ mod tests {
         let path = folder.path().join("no.png");
         for content in [&b"no picture"[..], b"\x89PNG\r\n\x1a\n half"] {
             std::fs::write(&path, content).unwrap();
-            let message = decode(&path).unwrap_err().to_string();
-            assert!(message.contains("no.png") && message.contains("PNG or JPEG") && !message.contains('\n'));
+            for message in [decode(&path).unwrap_err().to_string(), dimensions(&path).unwrap_err().to_string()] {
+                assert!(message.contains("no.png") && message.contains("PNG or JPEG") && !message.contains('\n'));
+            }
         }
+        RgbImage::new(5, 3).save(&path).unwrap();
+        assert_eq!(dimensions(&path).unwrap(), (5, 3));
+        assert!(dimensions(&folder.path().join("none.png")).unwrap_err().to_string().contains("none.png"));
         assert!(decode(&folder.path().join("none.png")).unwrap_err().to_string().contains("none.png"));
     }
 }

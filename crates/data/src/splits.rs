@@ -35,6 +35,9 @@ impl Split {
                     Rule::Where(levels) if !shares_now => {
                         held_out::select_where(&rule.name, levels, factors, combinations)?
                     }
+                    Rule::Listed(cells) if !shares_now => {
+                        held_out::select_listed(&rule.name, cells, factors, combinations)?
+                    }
                     Rule::Share(share) if shares_now => {
                         let mut rng = keyed_rng(share.seed, "held-out", 0);
                         held_out::select_share(&rule.name, share, factors, combinations, &is_held_out, &mut rng)?

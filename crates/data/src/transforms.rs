@@ -65,6 +65,20 @@ pub fn factor(n_transforms: usize) -> Result<Factor> {
     Ok(Factor::new("transform", levels(n_transforms)?.iter().map(|transform| transform.name())))
 }
 
+/// A picture under each permutation in turn.
+///
+/// # Shapes
+/// `picture` C × H·W, every permutation H·W → permutations × C × H·W.
+pub(crate) fn transformed<'a>(
+    picture: &'a [f32],
+    permutations: &'a [Vec<usize>],
+) -> impl Iterator<Item = f32> + use<'a> {
+    permutations.iter().flat_map(move |permutation| {
+        let channels = picture.chunks_exact(permutation.len().max(1));
+        channels.flat_map(move |channel| permutation.iter().map(move |&from| channel[from]))
+    })
+}
+
 impl Transform {
     /// The level's name, as used in tables and on the command line.
     #[must_use]
@@ -226,6 +240,16 @@ mod tests {
                 assert_ne!(a.name(), b.name());
             }
         }
+    }
+
+    #[test]
+    fn a_picture_is_transformed_channel_by_channel() {
+        // Two channels of two pixels by two, unchanged and turned by 90° counter-clockwise (b d a c).
+        let picture = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+        let permutations = [Identity.permutation(2), Rotate90.permutation(2)];
+        let all: Vec<f32> = transformed(&picture, &permutations).collect();
+        assert_eq!(all[..8], picture);
+        assert_eq!(all[8..], [2.0, 4.0, 1.0, 3.0, 6.0, 8.0, 5.0, 7.0]);
     }
 
     #[test]

@@ -306,11 +306,7 @@ fn assemble(config: &FacesConfig, truth: &[u8]) -> Result<ImageSet> {
         if config.noise {
             noise::add(&mut pixels, photo.person, photo.number());
         }
-        for permutation in &permutations {
-            for channel in pixels.chunks_exact(size * size) {
-                images.extend(permutation.iter().map(|&from| channel[from]));
-            }
-        }
+        images.extend(transforms::transformed(&pixels, &permutations));
     }
     let set = ImageSet {
         factors: config.factors()?,

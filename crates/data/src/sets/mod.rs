@@ -1,5 +1,6 @@
 //! The data sets by name.
 
+pub mod custom;
 pub mod digits;
 pub mod faces;
 pub mod mnist;
