@@ -1,4 +1,6 @@
-//! `cargo xtask data fetch mnist`, `cargo xtask data faces`
+//! `cargo xtask data fetch mnist`, `cargo xtask data faces`, `cargo xtask data kdef`, `cargo xtask data mmi`
+
+mod photographs;
 
 use std::path::PathBuf;
 
@@ -7,6 +9,7 @@ use clap::{Args, Subcommand};
 use multigen_analysis::figures::contact_sheet::{self, ContactSheet};
 use multigen_data::FacesConfig;
 use multigen_data::sets::faces::{self, Expression};
+use multigen_data::sets::photographs::PhotoSet;
 use ndarray::ArrayView4;
 
 use crate::workspace::Places;
@@ -28,6 +31,10 @@ enum DataCommand {
     },
     /// Draw a contact sheet of the set of drawn faces
     Faces(Faces),
+    /// Prepare your photographs of KDEF: find the face of each, crop and resize it
+    Kdef(photographs::Arguments),
+    /// Prepare your photographs of MMI, named PERSON-EMOTION.png
+    Mmi(photographs::Arguments),
 }
 
 #[derive(Args, Debug)]
@@ -57,6 +64,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         DataCommand::Fetch { name, places } if name == "mnist" => fetch_mnist(places),
         DataCommand::Fetch { name, .. } => anyhow::bail!("no data set '{name}' on the hub; expected mnist"),
         DataCommand::Faces(faces) => faces_sheet(faces),
+        DataCommand::Kdef(arguments) => photographs::run(PhotoSet::Kdef, arguments),
+        DataCommand::Mmi(arguments) => photographs::run(PhotoSet::Mmi, arguments),
     }
 }
 

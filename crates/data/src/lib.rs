@@ -12,7 +12,7 @@
 //! | [`randomness`] | one generator per (seed, purpose, step) |
 //! | [`idx`] | the idx file format of MNIST, plain or gzip |
 //! | [`picture`] | picture files of the user as squares of pixels |
-//! | [`sets`] | the data sets by name: MNIST, `digits` and the drawn `faces` |
+//! | [`sets`] | the data sets by name: MNIST, `digits`, the drawn `faces`, the photographs of KDEF and MMI |
 //! | `hub` | MNIST from a hub of data sets, compared with the embedded copy (cargo feature `hub`) |
 //!
 //! The crate knows no networks and no tensors: what it hands out are plain vectors.

@@ -3,3 +3,5 @@
 pub mod digits;
 pub mod faces;
 pub mod mnist;
+pub mod photographs;
+mod sealed;
