@@ -6,8 +6,9 @@
 //! found as well. The border has a second purpose: the crate shifts its windows without asking whether they still
 //! touch what it was given, and a window on black ground alone is never a face that could be shifted.
 //!
-//! The score is a sum over all windows that agree on a face. On a group photograph of 29 faces true ones score from
-//! 4.8 upwards and what is none below 0.7; drawn faces score from 10 upwards.
+//! The score is a sum over all windows that agree on a face. On a group photograph all 29 faces and nothing else are
+//! found at its full size, with scores from 4.8 upwards; what was wrongly found in another photograph scores 0.5 and 0.6.
+//! Drawn faces of the size of KDEF's score from 10 upwards.
 
 use std::path::Path;
 

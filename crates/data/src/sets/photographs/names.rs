@@ -7,7 +7,7 @@
 use super::PhotoSet;
 use crate::sets::faces::{self, Expression, Photo};
 
-/// KDEF's codes in the order of its one-letter neighbours in the alphabet.
+/// KDEF's codes, in the alphabet's order.
 const CODES: [(&str, Expression); 7] = [
     ("AF", Expression::Afraid),
     ("AN", Expression::Angry),
