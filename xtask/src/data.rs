@@ -1,4 +1,4 @@
-//! `cargo xtask data fetch mnist`, `cargo xtask data faces`, `cargo xtask data check`, `cargo xtask data example`
+//! `cargo xtask data …`: data sets, what they hold, and how they are prepared. One file a command, but for the shortest.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,15 @@ use clap::{Args, Subcommand};
 use multigen_analysis::figures::sheet::write_sheet;
 use multigen_data::FacesConfig;
 use multigen_data::sets::faces::{self, Expression};
+use multigen_data::sets::photographs::PhotoSet;
 use multigen_measure::Sheet;
 use ndarray::Array4;
 
 use crate::workspace::Places;
 
-mod faces_check;
 mod check;
+mod faces_check;
+mod photographs;
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -38,6 +40,10 @@ enum DataCommand {
     Check(check::Check),
     /// Make a small set of your own to begin with
     Example(check::Example),
+    /// Prepare your photographs of KDEF: find the face of each, crop and resize it
+    Kdef(photographs::Arguments),
+    /// Prepare your photographs of MMI, named PERSON-EMOTION.png
+    Mmi(photographs::Arguments),
 }
 
 #[derive(Args, Debug)]
@@ -70,6 +76,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         DataCommand::FacesCheck(arguments) => faces_check::run(arguments),
         DataCommand::Check(set) => check::check(set),
         DataCommand::Example(example) => check::example(example),
+        DataCommand::Kdef(arguments) => photographs::run(PhotoSet::Kdef, arguments),
+        DataCommand::Mmi(arguments) => photographs::run(PhotoSet::Mmi, arguments),
     }
 }
 

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use anyhow::Result;
 use clap::Args;
-use multigen_training::experiment::DEFAULT_PROFILE;
 use multigen_training::dataset::{Data, Sources};
+use multigen_training::experiment::DEFAULT_PROFILE;
 use multigen_training::reproduce::{self, Options};
 use multigen_training::{Experiment, Request, device, progress};
 

@@ -660,3 +660,56 @@ fn drawn_faces_come_out_as_a_sheet_and_impossible_ones_are_refused() {
     let nowhere = refused_at_once(&xtask(["data", "faces", "--persons", "1", "--out", "/no/folder/x.png"]));
     says(&nowhere, &["/no/folder/x.png"]);
 }
+
+/// A photograph in the naming and size of KDEF: a portrait on grey ground, at this height.
+fn kdef_photograph(path: &Path, y: i64) {
+    let portrait = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/data/tests/portrait/portrait.jpg");
+    let mut picture = image::RgbImage::from_pixel(562, 762, image::Rgb([150; 3]));
+    image::imageops::replace(&mut picture, &image::open(portrait).unwrap().to_rgb8(), 160, y);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    picture.save_with_format(path, image::ImageFormat::Jpeg).unwrap();
+}
+
+#[test]
+fn photographs_of_kdef_are_prepared_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, out) = (folder.path().join("KDEF"), folder.path().join("prepared"));
+    kdef_photograph(&from.join("AF01/AF01HAS.JPG"), 200);
+    kdef_photograph(&from.join("BF01/BF01HAS.JPG"), 260);
+    std::fs::write(from.join("BF01/BF01HAFL.JPG"), "not even read").unwrap();
+    std::fs::write(from.join("BF01/BF01NES.JPG"), "broken").unwrap();
+    let kdef = |more: &[&str]| {
+        let arguments = ["data", "kdef", "--from", from.to_str().unwrap(), "--out", out.to_str().unwrap()];
+        let output = xtask([&arguments[..], more].concat());
+        succeeded(&output);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    says(
+        &kdef(&[]),
+        &[
+            ": prepared\n",
+            "2 photos of 980, 1 persons of 70",
+            "happy        1 in session A   1 in session B",
+            "left out, other view: 1\n",
+            "left out, unreadable: 1: BF01/BF01NES.JPG",
+            "missing: 978: AM01NES, ",
+            "table.csv, pictures-158.bin, pictures-71.bin",
+        ],
+    );
+    says(&kdef(&[]), &["already prepared; --fresh does it anew", "2 photos of 980"]);
+    says(&kdef(&["--fresh"]), &[": prepared\n"]);
+}
+
+#[test]
+fn folders_without_the_sets_photographs_are_refused_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("none");
+    let data = |set: &str| {
+        let out = folder.path().join("prepared");
+        refused_at_once(&xtask(["data", set, "--from", from.to_str().unwrap(), "--out", out.to_str().unwrap()]))
+    };
+    says(&data("kdef"), &["none: cannot read the folder"]);
+    kdef_photograph(&from.join("AF01HAS.JPG"), 200);
+    says(&data("mmi"), &["pictures named PERSON-EMOTION as in 0-3.png", "1 pictures", "--from"]);
+    assert!(!folder.path().join("prepared").exists());
+}

@@ -66,7 +66,9 @@ impl GeneratorConfig {
             Some(match factor.role {
                 Role::Content { .. } => return None,
                 Role::Latent { .. } => format!("that {name} acts on the code by a matrix"),
-                Role::Attention => format!("that {name} moves pixels, each of the image a mixture of the canonical one's"),
+                Role::Attention => {
+                    format!("that {name} moves pixels, each of the image a mixture of the canonical one's")
+                }
                 Role::Affine { bank: Bank::Turns } => format!(
                     "that each {name} is an affine map of the image, started from sixteen turned and mirrored ones, but not which is which"
                 ),

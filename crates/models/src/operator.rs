@@ -131,9 +131,12 @@ impl OperatorConfig {
             return Err(wrong("two factors are colours: expected at most one".to_owned()));
         }
         if self.upsampling.last().is_some_and(|layer| layer.channels != n_channels) {
-            return Err(wrong(format!("the last upsampling layer must have {n_channels} channels: one where a factor is a colour, else three")));
+            return Err(wrong(format!(
+                "the last upsampling layer must have {n_channels} channels: one where a factor is a colour, else three"
+            )));
         }
-        let widths: Vec<usize> = roles().filter_map(|role| if let Role::Latent { k } = role { Some(k) } else { None }).collect();
+        let widths: Vec<usize> =
+            roles().filter_map(|role| if let Role::Latent { k } = role { Some(k) } else { None }).collect();
         if widths.windows(2).any(|pair| pair[0] != pair[1]) {
             return Err(wrong(format!("latent factors act on codes of {widths:?} entries: expected one width")));
         }
@@ -212,7 +215,8 @@ impl Operator {
                     let action = params.create(&name, &[*levels, k, k], filling, Multipliers::default(), rng)?;
                     latents.push(Acting { place, action });
                     if to_code.is_none() {
-                        let linear = crate::layers::Linear::build(params, "to_code", (n_in, k), Default::default(), rng)?;
+                        let linear =
+                            crate::layers::Linear::build(params, "to_code", (n_in, k), Default::default(), rng)?;
                         to_code = Some(linear);
                         n_in = k;
                     }

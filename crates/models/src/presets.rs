@@ -170,7 +170,8 @@ fn branches(network: &str, factors: &[Levels], widths: &[(&str, usize)]) -> Resu
         Some(&(_, width)) => Ok(Branch { factor: factor.clone(), levels: *levels, fc1: width, fc2: width }),
         None => {
             let known: Vec<&str> = widths.iter().map(|(name, _)| *name).collect();
-            let problem = format!("has no branch for the factor {factor}, only for {}; choose another model", known.join(", "));
+            let problem =
+                format!("has no branch for the factor {factor}, only for {}; choose another model", known.join(", "));
             Err(Error::Description { network: network.to_owned(), problem })
         }
     };

@@ -121,7 +121,8 @@ impl Data {
                     faces::build_cached(&FacesConfig { sessions, ..config.clone() }, &self.sources.drawn_faces)
                 };
                 // Two sessions more than any generator sees: one to learn from and one for the test.
-                let description = "all persons and emotions of the drawn faces in sessions A, B and C, tested on session D";
+                let description =
+                    "all persons and emotions of the drawn faces in sessions A, B and C, tested on session D";
                 let factors: Vec<&str> = ["person", "emotion", "transform"]
                     .into_iter()
                     .filter(|factor| self.set.factors.position(factor).is_ok())

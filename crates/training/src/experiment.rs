@@ -312,7 +312,10 @@ impl Catalogue {
         for model in &models {
             if !presets::GENERATORS.contains(&model.as_str()) {
                 let known = presets::GENERATORS.join(", ");
-                return Err(Error::config(&file, format!("models: unknown network '{model}': expected one of {known}")));
+                return Err(Error::config(
+                    &file,
+                    format!("models: unknown network '{model}': expected one of {known}"),
+                ));
             }
             let solver = |profile: &str, overrides: bool| -> Result<TrainingConfig> {
                 let mut table = document.training.clone();

@@ -294,12 +294,12 @@ fn test_accuracy(
     let n = training.test_images.min(lessons.n_test());
     let mut right: BTreeMap<String, u64> = BTreeMap::new();
     for start in (0..n).step_by(AT_ONCE) {
-        let (images, levels) =
-            lessons.test(start..n.min(start + AT_ONCE))?.tensors(lessons.image_size(), device)?;
+        let (images, levels) = lessons.test(start..n.min(start + AT_ONCE))?.tensors(lessons.image_size(), device)?;
         for ((factor, logits), levels) in judge.forward(&images)?.iter().zip(&levels) {
             let read = logits.argmax(1)?.to_vec1::<u32>()?;
             let levels = levels.to_vec1::<u32>()?;
-            *right.entry(factor.clone()).or_default() += read.iter().zip(&levels).filter(|(a, b)| a == b).count() as u64;
+            *right.entry(factor.clone()).or_default() +=
+                read.iter().zip(&levels).filter(|(a, b)| a == b).count() as u64;
         }
     }
     Ok(JudgeRecord {

@@ -298,7 +298,13 @@ impl Figures {
             let images = evaluate::draw(&trained.generator, set.truth, set.indices)?;
             let (nearest, nearest_indices) = known.nearest(&images)?;
             let of_images = (set.truth, set.indices);
-            self.metrics.extend(evaluate::measure_images(set.subject(model), &images, of_images, judge, Some(&nearest))?);
+            self.metrics.extend(evaluate::measure_images(
+                set.subject(model),
+                &images,
+                of_images,
+                judge,
+                Some(&nearest),
+            )?);
             samples.push(set.samples(&images, &nearest, &nearest_indices)?);
         }
         self.samples.push((model.clone(), *seed, samples));
@@ -393,12 +399,7 @@ struct Evaluated<'a> {
 }
 
 impl<'a> Evaluated<'a> {
-    fn new(
-        experiment: &'a Experiment,
-        data: &'a Data,
-        split: &'a Split,
-        (name, seed): (&'a str, u64),
-    ) -> Result<Self> {
+    fn new(experiment: &'a Experiment, data: &'a Data, split: &'a Split, (name, seed): (&'a str, u64)) -> Result<Self> {
         let truth = data.truth();
         let indices = if name == TRAIN { &split.train } else { split.indices(name).unwrap_or_default() };
         if indices.is_empty() {

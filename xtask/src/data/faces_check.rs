@@ -26,7 +26,12 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let device = device::parse("cpu")?;
     let around = Surroundings { device: &device, interrupt: interrupt::flag()?, quiet: false, commit: None };
-    let training = JudgeTraining { steps: arguments.steps, batch: arguments.batch, learning_rate: arguments.rate, test_images: 10_000 };
+    let training = JudgeTraining {
+        steps: arguments.steps,
+        batch: arguments.batch,
+        learning_rate: arguments.rate,
+        test_images: 10_000,
+    };
     println!("drawing {DRAWING_VERSION}");
     for arm in faces_check::check(arguments.size, &training, around)? {
         println!("{arm:?}");

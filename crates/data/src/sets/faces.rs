@@ -16,12 +16,14 @@
 //! | `drawing`, `canvas`, `curves`, `colour` | from geometry to pixels |
 //! | `noise` | noise and the quality it allows |
 //! | `named` | the sets of the research by name, with what they hold out |
+//! | `assemble` | from pictures to the set: noise, transforms |
 //! | `cache` | pictures on disk |
 //!
 //! Values of the truth are k/255 with 10 ≤ k ≤ 245. Drawing uses only operations that IEEE 754 defines to the last bit
 //! (and a rasteriser in integers), so that the same bytes come out on every machine; [`DRAWING_VERSION`] says which
 //! drawing it is, and a test compares it with the pictures. Source: SPEC §3.3.
 
+mod assemble;
 mod cache;
 mod canvas;
 mod colour;
@@ -42,6 +44,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+pub(crate) use assemble::assemble;
 pub use expression::{ActionUnit, Expression, FIVE, MMI, SEVEN, UNITS};
 pub use measures::{disgust_side, mouth_asymmetry, mouth_opening};
 pub use mouth_reader::{MouthReader, MouthReading};
@@ -55,7 +58,7 @@ use person::Person;
 
 /// Which drawing this is: the beginning of the SHA-256 of some of its pictures. It changes with every change of any of
 /// them, and belongs into whatever is measured on them.
-pub const DRAWING_VERSION: &str = "3a25815806e356ee";
+pub const DRAWING_VERSION: &str = "bd5f273dedb32cce";
 
 /// Persons of the sets; others are there for tests.
 pub const N_PERSONS: u32 = 70;
@@ -158,7 +161,7 @@ impl FacesConfig {
     }
 
     /// What is drawn: every picture of the set before any transform, in the order of the combinations.
-    fn photos(&self) -> Vec<Photo> {
+    pub(crate) fn photos(&self) -> Vec<Photo> {
         let persons = self.persons.iter().filter(|person| !self.left_out.contains(person));
         persons
             .flat_map(|&person| {
@@ -171,11 +174,11 @@ impl FacesConfig {
 }
 
 /// What names one picture before any transform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Photo {
-    person: u32,
-    expression: Expression,
-    session: u32,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Photo {
+    pub person: u32,
+    pub expression: Expression,
+    pub session: u32,
 }
 
 impl Photo {
@@ -194,7 +197,8 @@ impl Photo {
 /// As [`FacesConfig::validate`].
 pub fn build(config: &FacesConfig) -> Result<ImageSet> {
     config.validate()?;
-    assemble(config, &draw_all(&config.photos(), config.size))
+    let photos = config.photos();
+    assemble_all(config, &photos, &draw_all(&photos, config.size))
 }
 
 /// As [`build`], but keeps the drawn pictures in a file of the folder and takes them from there the next time. The
@@ -214,7 +218,13 @@ pub fn build_cached(config: &FacesConfig, folder: &Path) -> Result<ImageSet> {
             truth
         }
     };
-    assemble(config, &truth)
+    assemble_all(config, &photos, &truth)
+}
+
+/// The set from all of its drawn pictures.
+fn assemble_all(config: &FacesConfig, photos: &[Photo], truth: &[u8]) -> Result<ImageSet> {
+    let pictures = truth.chunks_exact(3 * config.size * config.size);
+    assemble(config, &photos.iter().copied().zip(pictures).collect::<Vec<_>>())
 }
 
 /// One picture without noise or transform.
@@ -291,34 +301,6 @@ fn draw_all(photos: &[Photo], size: usize) -> Vec<u8> {
         draw();
     });
     pixels
-}
-
-/// The set from its drawn pictures: noise, then transforms.
-fn assemble(config: &FacesConfig, truth: &[u8]) -> Result<ImageSet> {
-    let size = config.size;
-    let picture_len = 3 * size * size;
-    let combinations = config.combinations()?;
-    let transforms = if config.transforms > 1 { transforms::levels(config.transforms)? } else { &transforms::SIX[..1] };
-    let permutations: Vec<Vec<usize>> = transforms.iter().map(|transform| transform.permutation(size)).collect();
-    let mut images = Vec::with_capacity(combinations.len() * picture_len);
-    for (photo, bytes) in config.photos().iter().zip(truth.chunks_exact(picture_len)) {
-        let mut pixels: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
-        if config.noise {
-            noise::add(&mut pixels, photo.person, photo.number());
-        }
-        images.extend(transforms::transformed(&pixels, &permutations));
-    }
-    let set = ImageSet {
-        factors: config.factors()?,
-        channels: 3,
-        height: size,
-        width: size,
-        images,
-        masks: None,
-        combinations,
-    };
-    set.validate()?;
-    Ok(set)
 }
 
 #[cfg(test)]

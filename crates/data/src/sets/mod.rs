@@ -4,3 +4,5 @@ pub mod custom;
 pub mod digits;
 pub mod faces;
 pub mod mnist;
+pub mod photographs;
+mod sealed;

@@ -30,8 +30,7 @@ impl Handwriting {
         let permutations = transforms::levels(config.transforms)?.iter().map(|t| t.permutation(SIZE)).collect();
         let mut order: Vec<usize> = (0..train.len()).collect();
         order.shuffle(&mut keyed_rng(0, "judge order", 0));
-        let identity =
-            format!("{} transforms {}", sha256_hex(&[&train.pixels, &train.labels]), config.transforms);
+        let identity = format!("{} transforms {}", sha256_hex(&[&train.pixels, &train.labels]), config.transforms);
         Ok(Self { heads: read_factors(&digits::factors(config)?), train, test, permutations, order, identity })
     }
 
@@ -71,8 +70,7 @@ impl Lessons for Handwriting {
     }
 
     fn batch(&mut self, step: u64, n: usize) -> Result<Lesson> {
-        let batch: Vec<usize> =
-            (0..n).map(|i| self.order[(step as usize * n + i) % self.order.len()]).collect();
+        let batch: Vec<usize> = (0..n).map(|i| self.order[(step as usize * n + i) % self.order.len()]).collect();
         Ok(self.paint(&self.train, &batch, &mut keyed_rng(0, "judge batch", step)))
     }
 

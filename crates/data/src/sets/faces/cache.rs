@@ -4,16 +4,15 @@
 //! noise or transform), and the 32 bytes of their SHA-256. Its name holds the version of the drawing and a hash of the
 //! persons, expressions, sessions and the size, so that another drawing never meets an old file.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::{DRAWING_VERSION, Photo};
-use crate::{Error, Result};
+use crate::Result;
+use crate::sets::sealed::{self, Magic};
 
-const MAGIC: &[u8] = b"MGFACES1";
-const N_HASH: usize = 32;
+const MAGIC: &Magic = b"MGFACES1";
 
 /// The file of these pictures.
 pub(super) fn path(folder: &Path, photos: &[Photo], size: usize) -> PathBuf {
@@ -32,44 +31,15 @@ pub(super) fn path(folder: &Path, photos: &[Photo], size: usize) -> PathBuf {
 /// # Errors
 /// The file exists and cannot be read.
 pub(super) fn read(path: &Path, n_bytes: usize) -> Result<Option<Vec<u8>>> {
-    let mut bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io(path, "read the drawn faces", error)),
-    };
-    if bytes.len() != MAGIC.len() + n_bytes + N_HASH || !bytes.starts_with(MAGIC) {
-        return Ok(None);
-    }
-    let hash = bytes.split_off(bytes.len() - N_HASH);
-    bytes.drain(..MAGIC.len());
-    Ok((Sha256::digest(&bytes).as_slice() == hash).then_some(bytes))
+    Ok(sealed::read(path, MAGIC, "read the drawn faces")?.filter(|pictures| pictures.len() == n_bytes))
 }
 
-/// Writes pictures to a file: to a temporary name first, so that the file is never seen half-written.
+/// Writes pictures to a file.
 ///
 /// # Errors
 /// The folder or the file cannot be written.
 pub(super) fn write(path: &Path, pictures: &[u8]) -> Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "make the folder of drawn faces", error))?;
-    }
-    // Processes and threads that draw the same pictures must not write into one temporary file.
-    let thread = format!("{:?}", std::thread::current().id());
-    let digits: String = thread.chars().filter(char::is_ascii_digit).collect();
-    let temporary = path.with_extension(format!("{}-{digits}.new", std::process::id()));
-    let written = fill(&temporary, pictures).and_then(|()| std::fs::rename(&temporary, path));
-    written.map_err(|error| {
-        std::fs::remove_file(&temporary).ok();
-        Error::io(path, "write the drawn faces", error)
-    })
-}
-
-fn fill(path: &Path, pictures: &[u8]) -> std::io::Result<()> {
-    let mut file = std::fs::File::create(path)?;
-    file.write_all(MAGIC)?;
-    file.write_all(pictures)?;
-    file.write_all(&Sha256::digest(pictures))?;
-    file.sync_all()
+    sealed::write(path, MAGIC, &[pictures], "write the drawn faces")
 }
 
 /// Bytes in hexadecimal.
