@@ -43,6 +43,12 @@ pub struct Arguments {
     /// Folder with your own MNIST idx files, plain or .gz
     #[arg(long, value_name = "DIR")]
     mnist: Option<PathBuf>,
+    /// Folder of your KDEF photographs, prepared by `data kdef`; they take the place of drawn faces
+    #[arg(long, value_name = "DIR")]
+    kdef: Option<PathBuf>,
+    /// Folder of your MMI photographs, prepared by `data mmi`
+    #[arg(long, value_name = "DIR")]
+    mmi: Option<PathBuf>,
     #[command(flatten)]
     places: Places,
 }
@@ -80,6 +86,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let sources = Sources {
         mnist: arguments.places.mnist(arguments.mnist.as_ref())?,
         drawn_faces: options.results.cache().join("faces"),
+        kdef: arguments.kdef.clone(),
+        mmi: arguments.mmi.clone(),
     };
     let data = Data::load_all(&experiments, &sources)?;
     let long = arguments.dry_run || arguments.profile == "paper" || arguments.names.iter().any(|name| name == "all");

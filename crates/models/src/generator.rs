@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::concatenating::{Concatenating, ConcatenatingConfig};
 use crate::operator::{Operator, OperatorConfig};
+use crate::portrait::{Portrait, PortraitConfig};
 use crate::{Error, LevelTable, Params, Result};
 
 /// The description of a generator. [`crate::presets`] holds the named ones.
@@ -18,6 +19,8 @@ pub enum GeneratorConfig {
     Concatenating(ConcatenatingConfig),
     /// Factors that act, ours.
     Operator(OperatorConfig),
+    /// Portraits that are redrawn and moved, ours.
+    Portrait(PortraitConfig),
 }
 
 impl GeneratorConfig {
@@ -27,6 +30,7 @@ impl GeneratorConfig {
         match self {
             Self::Concatenating(config) => config.branches.iter().map(branch).collect(),
             Self::Operator(config) => config.factors.iter().map(|f| (f.factor.clone(), f.levels)).collect(),
+            Self::Portrait(config) => config.factors.iter().map(|f| (f.factor.clone(), f.levels)).collect(),
         }
     }
 
@@ -38,6 +42,7 @@ impl GeneratorConfig {
         match self {
             Self::Concatenating(config) => config.image_size(network),
             Self::Operator(config) => config.image_size(network),
+            Self::Portrait(config) => config.image_size(network),
         }
     }
 
@@ -48,7 +53,7 @@ impl GeneratorConfig {
     pub fn multiplications(&self) -> Option<Vec<(String, u64)>> {
         match self {
             Self::Concatenating(config) => Some(config.multiplications()),
-            Self::Operator(_) => None,
+            Self::Operator(_) | Self::Portrait(_) => None,
         }
     }
 
@@ -59,26 +64,11 @@ impl GeneratorConfig {
 
     /// What a reader of a report must know of what this network is told, in one sentence.
     pub fn what_it_is_told(&self) -> String {
-        use crate::operator::{Bank, Role};
-        let Self::Operator(config) = self else { return "levels as one-hot vectors, nothing else".to_owned() };
-        let of_factor = |factor: &crate::operator::RoleOf| {
-            let name = &factor.factor;
-            Some(match factor.role {
-                Role::Content { .. } => return None,
-                Role::Latent { .. } => format!("that {name} acts on the code by a matrix"),
-                Role::Attention => {
-                    format!("that {name} moves pixels, each of the image a mixture of the canonical one's")
-                }
-                Role::Affine { bank: Bank::Turns } => format!(
-                    "that each {name} is an affine map of the image, started from sixteen turned and mirrored ones, but not which is which"
-                ),
-                Role::Affine { bank: Bank::Random { .. } } => {
-                    format!("that each {name} is an affine map of the image, started from random ones")
-                }
-                Role::Colour => format!("that {name} scales channels"),
-            })
-        };
-        config.factors.iter().filter_map(of_factor).collect::<Vec<_>>().join("; ")
+        match self {
+            Self::Concatenating(_) => "levels as one-hot vectors, nothing else".to_owned(),
+            Self::Operator(config) => config.what_it_is_told(),
+            Self::Portrait(config) => config.what_it_is_told(),
+        }
     }
 }
 
@@ -95,6 +85,7 @@ pub struct Drawn {
 enum Layers {
     Concatenating(Concatenating),
     Operator(Operator),
+    Portrait(Portrait),
 }
 
 /// A generator with its parameters.
@@ -118,6 +109,7 @@ impl Generator {
                 Layers::Concatenating(Concatenating::build(&mut params, name, config, rng)?)
             }
             GeneratorConfig::Operator(config) => Layers::Operator(Operator::build(&mut params, name, config, rng)?),
+            GeneratorConfig::Portrait(config) => Layers::Portrait(Portrait::build(&mut params, name, config, rng)?),
         };
         Ok(Self { name: name.to_owned(), factors: config.factors(), params, layers })
     }
@@ -136,6 +128,7 @@ impl Generator {
         match &self.layers {
             Layers::Concatenating(net) => net.forward(levels, self.params.device()),
             Layers::Operator(net) => net.forward(levels, self.params.device()),
+            Layers::Portrait(net) => net.forward(levels, self.params.device()),
         }
     }
 
@@ -159,6 +152,7 @@ impl Generator {
         match &self.layers {
             Layers::Concatenating(net) => net.forward_mixed(codes),
             Layers::Operator(net) => net.forward_mixed(codes),
+            Layers::Portrait(net) => net.forward_mixed(codes),
         }
     }
 

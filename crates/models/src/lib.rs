@@ -13,7 +13,9 @@ pub mod layers;
 pub mod level_table;
 pub mod operator;
 pub mod params;
+pub mod portrait;
 pub mod presets;
+pub mod spatial;
 
 pub use activation::Activation;
 pub use alexnet::{AlexNet, AlexNetConfig, Dropout};

@@ -18,13 +18,14 @@
 //! No kind is told which transform a level is; the affine kind is told that transforms are affine.
 
 use candle_core::{Device, Tensor};
-use multigen_ops::{self as ops, timing::section};
+use multigen_ops::timing::section;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::activation::Activated;
 use crate::concatenating::{Branch, BranchLayers, Decoder, DecoderConfig, FeatureMap, FillingRules, upsampled_size};
 use crate::layers::Upsampling;
+use crate::spatial::{Bank, Spatial, mixed};
 use crate::{Activation, Drawn, Error, Filling, LevelTable, Multipliers, Params, Result};
 
 /// What a factor does to an image.
@@ -52,19 +53,6 @@ pub enum Role {
     },
     /// It acts by a vector per level that a canonical image of one channel is multiplied with.
     Colour,
-}
-
-/// The first values of a bank of affine maps.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Bank {
-    /// Eight turns × mirrored or not, all turned by 0.2 rad: 16 maps.
-    Turns,
-    /// This many maps with Gaussian entries (σ = 0.7), nothing known of rotations.
-    Random {
-        /// How many maps.
-        maps: usize,
-    },
 }
 
 /// A factor with its number of levels and its role.
@@ -141,6 +129,15 @@ impl OperatorConfig {
             return Err(wrong(format!("latent factors act on codes of {widths:?} entries: expected one width")));
         }
         let canonical = upsampled_size(network, self.map, &self.upsampling)?;
+        let from_first = |factor: &&RoleOf| factor.role == Role::Affine { bank: Bank::TurnsFromFirst };
+        if let Some(factor) = self.factors.iter().find(from_first)
+            && (factor.levels < 2 || canonical != self.size)
+        {
+            return Err(wrong(format!(
+                "factor {}: its first level moves nothing, so it needs two levels (found {}) and a canonical image of the image's size (found {canonical})",
+                factor.factor, factor.levels
+            )));
+        }
         if self.size == 0 || (canonical != self.size && !roles().any(|role| matches!(role, Role::Affine { .. }))) {
             return Err(wrong(format!(
                 "the canonical image has {canonical}×{canonical} pixels, the image {0}×{0}: only the affine kind resamples",
@@ -151,17 +148,28 @@ impl OperatorConfig {
     }
 }
 
+impl OperatorConfig {
+    /// What a reader of a report must know of what this network is told.
+    pub(crate) fn what_it_is_told(&self) -> String {
+        let of_factor = |factor: &RoleOf| {
+            let name = &factor.factor;
+            Some(match factor.role {
+                Role::Content { .. } => return None,
+                Role::Latent { .. } => format!("that {name} acts on the code by a matrix"),
+                Role::Attention => format!("that {name} moves pixels, each of the image a mixture of the canonical one's"),
+                Role::Affine { bank } => bank.what_it_is_told(name),
+                Role::Colour => format!("that {name} scales channels"),
+            })
+        };
+        self.factors.iter().filter_map(of_factor).collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// A factor of the network: its place in the order of factors, and what it does.
 #[derive(Debug)]
 struct Acting<T> {
     place: usize,
     action: T,
-}
-
-#[derive(Debug)]
-enum Spatial {
-    Attention(Tensor),                      // [levels, pixels, pixels] logits
-    Affine { maps: Tensor, gates: Tensor }, // [levels, bank, 6] and [levels, bank] logits
 }
 
 /// An operator generator with its parameters in a [`Params`].
@@ -177,13 +185,6 @@ pub struct Operator {
 }
 
 const N_CHANNELS: usize = 3;
-
-/// Maps (and the attention's logits) learn at three times the rate (SPEC §4).
-const MAP_RATE: Multipliers = Multipliers { learning_rate: 3.0, decay: 1.0 };
-
-/// Gates learn at fifty times the rate. SPEC §4 has three: but Adam moves a logit by the rate per step, and a gate closes
-/// after a distance of five or more, so at three times the rate the bank stays a blur for thousands of steps.
-const GATE_RATE: Multipliers = Multipliers { learning_rate: 50.0, decay: 1.0 };
 
 /// Colours learn at five times the rate: they have half a unit to go from their first values, and every image waits.
 const COLOUR_RATE: Multipliers = Multipliers { learning_rate: 5.0, decay: 1.0 };
@@ -222,13 +223,11 @@ impl Operator {
                     }
                 }
                 Role::Attention => {
-                    let shape = [*levels, size * size, size * size];
-                    let filling = Filling::Gaussian(0.01);
-                    let logits = params.create("attention.logits", &shape, filling, MAP_RATE, rng)?;
-                    spatial = Some(Acting { place, action: Spatial::Attention(logits) });
+                    let action = Spatial::attention(params, *levels, size, rng)?;
+                    spatial = Some(Acting { place, action });
                 }
                 Role::Affine { bank } => {
-                    let action = affine(params, bank, *levels, rng)?;
+                    let action = Spatial::affine(params, bank, *levels, rng)?;
                     spatial = Some(Acting { place, action });
                 }
             }
@@ -282,62 +281,13 @@ impl Operator {
         let moved = match &self.spatial {
             None => canonical.index_select(&Tensor::new(canonical_of, device)?, 0)?, // [n, c, h, w]
             Some(Acting { place, action }) => section(format_args!("action"), &canonical, |canonical| {
-                self.moved(canonical, action, levels.column(*place), &canonical_of)
+                action.moved(canonical, levels.column(*place), &canonical_of, self.size)
             })?,
         };
         let colours = self.colours.as_ref().map(|Acting { place, action }| -> Result<Tensor> {
             Ok(action.index_select(&levels.indices(*place, device)?, 0)?) // [n, 3]
         });
         coloured(moved, colours.transpose()?)
-    }
-
-    /// Row (canonical image, level) for each image: `[u, c, s, s]` → `[n, c, size, size]`. Of every level only those
-    /// canonical images are moved that the batch shows in it.
-    fn moved(&self, canonical: &Tensor, action: &Spatial, levels: &[u32], canonical_of: &[u32]) -> Result<Tensor> {
-        let n_levels = levels.iter().max().map_or(0, |&level| level as usize + 1);
-        let mut rows_of_level: Vec<Vec<u32>> = vec![Vec::new(); n_levels];
-        let places: Vec<(usize, usize)> = levels
-            .iter()
-            .zip(canonical_of)
-            .map(|(&level, &row)| {
-                let rows = &mut rows_of_level[level as usize];
-                let place = rows.iter().position(|&other| other == row).unwrap_or(rows.len());
-                if place == rows.len() {
-                    rows.push(row);
-                }
-                (level as usize, place)
-            })
-            .collect();
-        let mut starts = Vec::with_capacity(n_levels);
-        let mut moved = Vec::with_capacity(n_levels);
-        let mut start = 0;
-        for (level, rows) in rows_of_level.into_iter().enumerate() {
-            starts.push(start);
-            start += rows.len();
-            if !rows.is_empty() {
-                let shown = canonical.index_select(&Tensor::new(rows, canonical.device())?, 0)?;
-                moved.push(self.moved_to(&shown, action, level)?);
-            }
-        }
-        let index: Vec<u32> = places.into_iter().map(|(level, place)| (starts[level] + place) as u32).collect();
-        Ok(Tensor::cat(&moved, 0)?.index_select(&Tensor::new(index, canonical.device())?, 0)?)
-    }
-
-    /// Canonical images as one level moves them: `[u, c, s, s]` → `[u, c, size, size]`.
-    fn moved_to(&self, canonical: &Tensor, action: &Spatial, level: usize) -> Result<Tensor> {
-        let (u, c, h, w) = canonical.dims4()?;
-        let moved = match action {
-            Spatial::Attention(logits) => {
-                let weights = candle_nn::ops::softmax(&logits.get(level)?, 1)?; // [p, q]
-                ops::linear(&canonical.reshape((u * c, h * w))?, &weights, None)? // [u·c, p]
-            }
-            Spatial::Affine { maps, gates } => {
-                let gates = candle_nn::ops::softmax(&gates.narrow(0, level, 1)?, 1)?; // [1, bank]
-                let flat = canonical.reshape((u * c, h, w))?;
-                ops::affine_sample(&flat, &maps.narrow(0, level, 1)?, &gates, self.size)? // [1, u·c, h, w]
-            }
-        };
-        Ok(moved.reshape((u, c, self.size, self.size))?)
     }
 
     /// Draws mixtures of levels: contents from mixed codes, and of what the levels of a factor do the weighted sum.
@@ -355,7 +305,7 @@ impl Operator {
         }
         let mut images = self.decoder.forward(&code)?; // [n, c, s, s]
         if let Some(Acting { place, action }) = &self.spatial {
-            images = mixed(&codes[*place], |level| self.moved_to(&images, action, level))?;
+            images = mixed(&codes[*place], |level| action.moved_to(&images, level, self.size))?;
         }
         let colours = self.colours.as_ref().map(|Acting { place, action }| codes[*place].matmul(action)); // [n, 3]
         coloured(images, colours.transpose()?)
@@ -368,22 +318,6 @@ fn acted(code: &Tensor, matrices: &Tensor, column: &[u32]) -> Result<Tensor> {
     let all = (0..n_levels).map(|level| Ok(code.matmul(&matrices.get(level)?)?)).collect::<Result<Vec<_>>>()?;
     let index: Vec<u32> = column.iter().zip(0..).map(|(level, row)| level * u as u32 + row).collect();
     Ok(Tensor::cat(&all, 0)?.index_select(&Tensor::new(index, code.device())?, 0)?) // [u, k]
-}
-
-/// The sum over levels of what they do, weighted row by row: weights `[n, levels]`, each level `[n, …]`.
-fn mixed(weights: &Tensor, of_level: impl Fn(usize) -> Result<Tensor>) -> Result<Tensor> {
-    let mut sum: Option<Tensor> = None;
-    for level in 0..weights.dim(1)? {
-        let drawn = of_level(level)?;
-        let mut shape = vec![1; drawn.rank()];
-        shape[0] = drawn.dim(0)?;
-        let drawn = drawn.broadcast_mul(&weights.narrow(1, level, 1)?.reshape(shape)?)?;
-        sum = Some(match sum {
-            Some(sum) => (sum + drawn)?,
-            None => drawn,
-        });
-    }
-    sum.ok_or_else(|| Error::Tensor(candle_core::Error::Msg("a factor without levels".to_owned())))
 }
 
 /// Images `[n, 3, h, w]`: as they are, or grey ones `[n, 1, h, w]` times their colours `[n, 3]`.
@@ -399,48 +333,3 @@ fn coloured(images: Tensor, colours: Option<Tensor>) -> Result<Drawn> {
     Ok(Drawn { images, mask_logits: None })
 }
 
-/// The maps and gates of a bank for every level.
-fn affine(params: &mut Params, bank: Bank, levels: usize, rng: &mut impl Rng) -> Result<Spatial> {
-    let (start, n_maps) = bank_start(bank, rng);
-    let start: Vec<f32> = match bank {
-        Bank::Turns => start.repeat(levels),
-        // A random bank is drawn anew for every level.
-        Bank::Random { .. } => {
-            let mut all = start;
-            for _ in 1..levels {
-                all.extend(bank_start(bank, rng).0);
-            }
-            all
-        }
-    };
-    let start = Tensor::from_vec(start, (levels, n_maps, 6), params.device())?;
-    let maps = params.insert("affine.maps", start, MAP_RATE)?;
-    let gates = params.create("affine.gates", &[levels, n_maps], Filling::Constant(0.0), GATE_RATE, rng)?;
-    Ok(Spatial::Affine { maps, gates })
-}
-
-/// A bank's first maps, row-major `[maps, 2, 3]`, and their number.
-fn bank_start(bank: Bank, rng: &mut impl Rng) -> (Vec<f32>, usize) {
-    match bank {
-        Bank::Turns => {
-            let mut maps = Vec::with_capacity(16 * 6);
-            for mirror in [1.0f64, -1.0] {
-                for turn in 0..8 {
-                    let angle = f64::from(turn) * std::f64::consts::FRAC_PI_4 + 0.2;
-                    let (sin, cos) = angle.sin_cos();
-                    maps.extend([cos * mirror, -sin, 0.0, sin * mirror, cos, 0.0].map(|v| v as f32));
-                }
-            }
-            (maps, 16)
-        }
-        Bank::Random { maps } => {
-            let normal = |rng: &mut dyn FnMut() -> f64| {
-                let (u, v) = (1.0 - rng(), rng());
-                (0.7 * (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()) as f32
-            };
-            let mut uniform = || rand::RngExt::random::<f64>(rng);
-            let values = (0..maps * 6).map(|i| if i % 3 == 2 { 0.0 } else { normal(&mut uniform) }).collect();
-            (values, maps)
-        }
-    }
-}

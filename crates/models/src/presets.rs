@@ -8,11 +8,13 @@ use crate::alexnet::{AlexNetConfig, Head, Stem};
 use crate::concatenating::{Branch, ConcatenatingConfig, FeatureMap, FillingRules};
 use crate::generator::GeneratorConfig;
 use crate::layers::Upsampling;
-use crate::operator::{Bank, OperatorConfig, Role, RoleOf};
+use crate::operator::{OperatorConfig, Role, RoleOf};
+use crate::portrait::{Part, PartOf, PortraitConfig};
+use crate::spatial::Bank;
 use crate::{Activation, Error, Result};
 
 /// Every name that [`generator`] knows.
-pub const GENERATORS: [&str; 17] = [
+pub const GENERATORS: [&str; 18] = [
     "digits-v1",
     "digits-v2",
     "digits-wide",
@@ -30,6 +32,7 @@ pub const GENERATORS: [&str; 17] = [
     "operator-emotion",
     "operator-transform",
     "operator-emotion-transform",
+    "portrait",
 ];
 
 /// Every name that [`classifier`] knows.
@@ -64,7 +67,8 @@ const DIGITS_MAP: FeatureMap = FeatureMap { channels: 256, size: 7 };
 pub fn generator(name: &str) -> Result<GeneratorConfig> {
     let levels = |factors: &[(&str, usize)]| factors.iter().map(|&(name, n)| (name.to_owned(), n)).collect();
     let (factors, size): (Vec<Levels>, usize) = match name {
-        "kdef-small" | "compact" | "operator-emotion" | "operator-transform" | "operator-emotion-transform" => {
+        "kdef-small" | "compact" | "operator-emotion" | "operator-transform" | "operator-emotion-transform"
+        | "portrait" => {
             (levels(&KDEF_FACTORS), 71)
         }
         "kdef-large" => (levels(&KDEF_FACTORS), 158),
@@ -154,6 +158,7 @@ pub fn generator_for(name: &str, factors: &[Levels], size: usize) -> Result<Gene
         "operator-emotion" => operator(factors, size, &["emotion"]),
         "operator-transform" => operator(factors, size, &["transform"]),
         "operator-emotion-transform" => operator(factors, size, &["emotion", "transform"]),
+        "portrait" => portrait(factors, size),
         _ => return Err(Error::UnknownNetwork { name: name.to_owned(), known: GENERATORS.join(", ") }),
     };
     let drawn = config.image_size(name)?;
@@ -264,7 +269,7 @@ fn digits_operator(factors: &[Levels], transform: Role) -> GeneratorConfig {
 fn operator(factors: &[Levels], size: usize, acting: &[&str]) -> GeneratorConfig {
     let role = |levels: &Levels| match levels.0.as_str() {
         name if !acting.contains(&name) => content(levels, 128),
-        "transform" => RoleOf { role: Role::Affine { bank: Bank::Turns }, ..content(levels, 0) },
+        "transform" => RoleOf { role: Role::Affine { bank: Bank::TurnsFromFirst }, ..content(levels, 0) },
         _ => RoleOf { role: Role::Latent { k: 128 }, ..content(levels, 0) },
     };
     let (map, upsampling) = doublings(size, 3);
@@ -273,6 +278,23 @@ fn operator(factors: &[Levels], size: usize, acting: &[&str]) -> GeneratorConfig
         hidden: vec![512],
         map,
         upsampling,
+        size,
+    })
+}
+
+/// Emotions redraw, transforms move, everything else sits.
+fn portrait(factors: &[Levels], size: usize) -> GeneratorConfig {
+    let part = |(factor, levels): &Levels| {
+        let part = match factor.as_str() {
+            "emotion" => Part::Redraws,
+            "transform" => Part::Moves { bank: Bank::TurnsFromFirst },
+            _ => Part::Sits,
+        };
+        PartOf { factor: factor.clone(), levels: *levels, part }
+    };
+    GeneratorConfig::Portrait(PortraitConfig {
+        factors: factors.iter().map(part).collect(),
+        widths: [32, 64, 96],
         size,
     })
 }
@@ -355,6 +377,9 @@ pub fn describe(name: &str) -> &'static str {
         }
         "operator-emotion-transform" => {
             "Ours: person and session make a code, each emotion is a matrix on it, transforms act as a gated bank of affine maps."
+        }
+        "portrait" => {
+            "Ours: a portrait per person and session, which a convolutional network redraws to an emotion and a bank of affine maps moves."
         }
         "operator-affine" => {
             "Ours: content drawn once, transforms act as a gated bank of affine maps, colours as vectors."

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use multigen_data::sets::{digits, faces};
-use multigen_data::{DigitsConfig, FacesConfig, ImageSet, MnistSource, Part};
+use multigen_data::sets::{custom, digits, faces, photographs};
+use multigen_data::{DigitsConfig, FacesConfig, HeldOut, ImageSet, MnistSource, Part};
 use multigen_measure::BaselineOptions;
 
 use crate::experiment::Experiment;
 use crate::judging::{Handwriting, Images, Lessons, sha256_of_set};
-use crate::run_config::SetConfig;
+use crate::run_config::{DataConfig, SetConfig};
 use crate::{Error, Result};
 
 /// Where images come from.
@@ -19,6 +19,17 @@ pub struct Sources {
     pub mnist: MnistSource,
     /// Keeps drawn faces from one command to the next.
     pub drawn_faces: PathBuf,
+    /// Prepared photographs of KDEF, which take the place of drawn faces.
+    pub kdef: Option<PathBuf>,
+    /// The same of MMI.
+    pub mmi: Option<PathBuf>,
+}
+
+impl Sources {
+    /// Prepared photographs for a set of faces, where the user has them.
+    fn photographs(&self, named: &str) -> Option<&PathBuf> {
+        if named.starts_with("kdef") { self.kdef.as_ref() } else { self.mmi.as_ref() }
+    }
 }
 
 /// The images of an experiment: loaded once, split per seed.
@@ -26,6 +37,8 @@ pub struct Data {
     set: ImageSet,
     /// The same images without noise, where the set has some.
     without_noise: Option<ImageSet>,
+    /// What a table of the user's own holds out.
+    held_out: Vec<HeldOut>,
     config: SetConfig,
     sources: Sources,
     sha256: String,
@@ -38,6 +51,7 @@ impl Data {
     /// # Errors
     /// When files cannot be read, or there is no such set.
     pub fn load(config: &SetConfig, sources: &Sources) -> Result<Self> {
+        let mut held_out = Vec::new();
         let (set, without_noise, note) = match config {
             SetConfig::Digits { transforms } => {
                 let train = sources.mnist.load(Part::Train)?;
@@ -51,6 +65,17 @@ impl Data {
                     set.len()
                 );
                 (set, None, note)
+            }
+            SetConfig::Custom(config) => {
+                config.validate()?;
+                let custom = custom::build(config)?;
+                held_out = custom.held_out;
+                (custom.set, None, custom.note)
+            }
+            SetConfig::Faces { named, size } if sources.photographs(named).is_some() => {
+                let prepared = sources.photographs(named).cloned().unwrap_or_default();
+                let photographs = photographs::load(&prepared, named, *size)?;
+                (photographs.set, None, photographs.note)
             }
             SetConfig::Faces { named, size } => {
                 let config = faces::named(named, *size)?.config;
@@ -67,7 +92,7 @@ impl Data {
             }
         };
         let sha256 = sha256_of_set(&set);
-        Ok(Self { set, without_noise, config: config.clone(), sources: sources.clone(), sha256, note })
+        Ok(Self { set, without_noise, held_out, config: config.clone(), sources: sources.clone(), sha256, note })
     }
 
     /// The images of some experiments; experiments on the same set share them.
@@ -96,6 +121,23 @@ impl Data {
         self.without_noise.as_ref().unwrap_or(&self.set)
     }
 
+    /// An experiment's data of one seed, with what the set itself holds out.
+    pub(crate) fn for_seed(&self, data: &DataConfig, seed: u64) -> DataConfig {
+        let mut data = data.for_seed(seed);
+        data.held_out.extend(self.held_out.iter().cloned());
+        data
+    }
+
+    /// The configuration of drawn faces, where these are some.
+    pub(crate) fn drawn_faces(&self) -> Result<Option<FacesConfig>> {
+        match &self.config {
+            SetConfig::Faces { named, size } if self.sources.photographs(named).is_none() => {
+                Ok(Some(faces::named(named, *size)?.config))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// SHA-256 of pixels and combinations.
     pub fn sha256(&self) -> &str {
         &self.sha256
@@ -115,21 +157,26 @@ impl Data {
             SetConfig::Digits { transforms } => {
                 Ok(Box::new(Handwriting::new(&self.sources.mnist, DigitsConfig { transforms: *transforms })?))
             }
-            SetConfig::Faces { named, size } => {
-                let config = faces::named(named, *size)?.config;
-                let drawn = |sessions: Vec<u32>| {
-                    faces::build_cached(&FacesConfig { sessions, ..config.clone() }, &self.sources.drawn_faces)
-                };
-                // Two sessions more than any generator sees: one to learn from and one for the test.
-                let description =
-                    "all persons and emotions of the drawn faces in sessions A, B and C, tested on session D";
-                let factors: Vec<&str> = ["person", "emotion", "transform"]
-                    .into_iter()
-                    .filter(|factor| self.set.factors.position(factor).is_ok())
-                    .collect();
-                Ok(Box::new(Images::new(drawn(vec![0, 1, 2])?, drawn(vec![3])?, &factors, description)?))
-            }
+            // A session is drawn anew for every person: there is nothing in an image that would say which one it is.
+            _ => match self.drawn_faces()? {
+                Some(config) => {
+                    let drawn = |sessions: Vec<u32>| {
+                        faces::build_cached(&FacesConfig { sessions, ..config.clone() }, &self.sources.drawn_faces)
+                    };
+                    // Two sessions more than any generator sees: one to learn from and one for the test.
+                    let description =
+                        "all persons and emotions of the drawn faces in sessions A, B and C, tested on session D";
+                    let (train, test) = (drawn(vec![0, 1, 2])?, drawn(vec![3])?);
+                    Ok(Box::new(Images::new(train, test, &self.read_factors(), description)?))
+                }
+                None => Ok(Box::new(Images::of_one_set(self.set.clone(), &self.read_factors())?)),
+            },
         }
+    }
+
+    /// The factors that a judge reads.
+    fn read_factors(&self) -> Vec<&str> {
+        self.set.factors.iter().map(|factor| factor.name.as_str()).filter(|name| *name != "session").collect()
     }
 
     /// What the baselines of this set are.
@@ -145,9 +192,10 @@ impl Data {
                 own: None,
             },
             // No sum of effects turns an image, so the additive model is one model per transform.
-            SetConfig::Faces { .. } => BaselineOptions {
-                additive_within: Some(position("transform")?),
-                mean_over: Some((position("emotion")?, "baseline: mean of the same person")),
+            _ => BaselineOptions {
+                additive_within: self.set.factors.position("transform").ok(),
+                mean_over: (self.set.factors.position("emotion").ok())
+                    .map(|place| (place, "baseline: mean of the same person")),
                 own: None,
             },
         })

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use multigen_data::sets::custom::CustomConfig;
 use multigen_models::presets;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::run_config::{DataConfig, TrainingConfig};
+use crate::run_config::{DataConfig, SetConfig, TrainingConfig};
 use crate::{Error, Result};
 
 /// What an experiment is for: written before it is run, and printed in its report.
@@ -227,6 +228,9 @@ impl Catalogue {
     /// # Errors
     /// When nothing matches; the nearest name is suggested.
     pub fn matching(&self, word: &str) -> Result<Vec<String>> {
+        if is_path(word) {
+            return Ok(vec![word.to_owned()]);
+        }
         let names = self.names()?;
         if word == "all" {
             return Ok(names);
@@ -282,6 +286,7 @@ impl Catalogue {
         let file = self.path(name).display().to_string();
         let mut merged = self.document(name)?;
         lay_profile_data(&mut merged, &request.profile);
+        self.lay_dataset(name, &mut merged)?;
         let mut solver_overrides = (Table::new(), BTreeMap::<String, Table>::new());
         for pair in &request.overrides {
             apply_override(&mut merged, &mut solver_overrides, pair)?;
@@ -349,7 +354,11 @@ impl Catalogue {
         }
         let known: Vec<&str> =
             std::iter::once("train").chain(document.data.held_out.iter().map(|h| h.name.as_str())).collect();
-        if let Some(stranger) = document.evaluate.sets.iter().find(|set| !known.contains(&set.as_str())) {
+        // A table of the user's own may name further sets in its column `split`.
+        let is_custom = matches!(document.data.set, SetConfig::Custom(_));
+        if let Some(stranger) =
+            document.evaluate.sets.iter().find(|set| !known.contains(&set.as_str())).filter(|_| !is_custom)
+        {
             return Err(Error::config(
                 &file,
                 format!("evaluate.sets names '{stranger}': expected some of {}", known.join(", ")),
@@ -359,7 +368,7 @@ impl Catalogue {
             return Err(Error::config(&file, format!("evaluate.sets is empty: expected some of {}", known.join(", "))));
         }
         Ok(Experiment {
-            name: name.to_owned(),
+            name: own_name(name),
             title: document.title,
             profile: request.profile.clone(),
             about: document.about,
@@ -389,8 +398,24 @@ impl Catalogue {
         self.path(name).display().to_string()
     }
 
+    /// The file of an experiment: in the folder of experiments, or anywhere where it is asked for by its path.
     fn path(&self, name: &str) -> PathBuf {
-        self.dir.join(format!("{name}.toml"))
+        if is_path(name) { PathBuf::from(name) } else { self.dir.join(format!("{name}.toml")) }
+    }
+
+    /// Makes the table `[dataset]`, the user's own pictures, the document's set; its places are relative to the file.
+    fn lay_dataset(&self, name: &str, document: &mut Table) -> Result<()> {
+        let Some(dataset) = document.remove("dataset") else { return Ok(()) };
+        let file = self.holder_of_key(name, "dataset");
+        let dataset: CustomConfig =
+            dataset.try_into().map_err(|e: toml::de::Error| Error::config(&file, format!("dataset: {}", one_line(&e))))?;
+        let dataset = dataset.relative_to(Path::new(&file).parent().unwrap_or(Path::new("")));
+        let dataset = Value::try_from(dataset).map_err(|e| Error::config(&file, e.to_string()))?;
+        let data = document.entry("data").or_insert_with(|| Value::Table(Table::new()));
+        if let Value::Table(data) = data {
+            data.insert("set".to_owned(), Value::Table(Table::from_iter([("custom".to_owned(), dataset)])));
+        }
+        Ok(())
     }
 
     fn read(&self, name: &str) -> Result<Table> {
@@ -422,6 +447,19 @@ impl Catalogue {
         merged.remove("parent");
         merged.remove("parent_only");
         Ok(merged)
+    }
+}
+
+/// Whether an experiment is asked for by the path of its file.
+fn is_path(name: &str) -> bool {
+    name.ends_with(".toml")
+}
+
+/// An experiment's name: that of its file.
+fn own_name(name: &str) -> String {
+    match is_path(name) {
+        true => Path::new(name).file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned()),
+        false => name.to_owned(),
     }
 }
 

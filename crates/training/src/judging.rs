@@ -58,6 +58,14 @@ pub trait Lessons {
     /// # Errors
     /// When they cannot be gathered.
     fn test(&self, images: Range<usize>) -> Result<Lesson>;
+    /// Lessons that leave out some images for the test, where all images that there are teach the judge: a twin that
+    /// learns from them stands for the judge's accuracy.
+    ///
+    /// # Errors
+    /// When the images cannot be parted.
+    fn twin(&self) -> Result<Option<Box<dyn Lessons>>> {
+        Ok(None)
+    }
 }
 
 /// How a judge is trained.
@@ -144,7 +152,13 @@ impl TrainedJudge {
     pub fn train(lessons: &mut dyn Lessons, training: &JudgeTraining, around: Surroundings) -> Result<Self> {
         let judge = Judge::new(&network(lessons), around.device, &mut keyed_rng(0, "judge weights", 0))?;
         fit(&judge, lessons, training, around)?;
-        let mut record = test_accuracy(&judge, lessons, training, around.device)?;
+        let mut record = match lessons.twin()? {
+            None => test_accuracy(&judge, lessons, training, around.device)?,
+            Some(mut twin) => {
+                let of_twin = Self::train(twin.as_mut(), training, around)?.record;
+                JudgeRecord { description: describe(lessons, training), ..of_twin }
+            }
+        };
         record.commit = around.commit.cloned();
         Ok(Self { judge, device: around.device.clone(), record })
     }
@@ -284,6 +298,11 @@ fn fit(judge: &Judge, lessons: &mut dyn Lessons, training: &JudgeTraining, aroun
     Ok(())
 }
 
+fn describe(lessons: &dyn Lessons, training: &JudgeTraining) -> String {
+    let JudgeTraining { steps, batch, .. } = training;
+    format!("A convolutional network, trained for {steps} steps of {batch} on {}.", lessons.description())
+}
+
 fn test_accuracy(
     judge: &Judge,
     lessons: &dyn Lessons,
@@ -303,12 +322,7 @@ fn test_accuracy(
         }
     }
     Ok(JudgeRecord {
-        description: format!(
-            "A convolutional network, trained for {} steps of {} on {}.",
-            training.steps,
-            training.batch,
-            lessons.description()
-        ),
+        description: describe(lessons, training),
         n_images: n as u64,
         accuracy: right.into_iter().map(|(factor, right)| (factor, right as f64 / n.max(1) as f64)).collect(),
         commit: None,

@@ -77,7 +77,7 @@ pub fn plan(experiment: &Experiment, data: &Data, options: &Options) -> Result<V
     let set = data.set();
     let mut runs = Vec::new();
     for &seed in &options.seeds {
-        let data_of_seed = experiment.data.for_seed(seed);
+        let data_of_seed = data.for_seed(&experiment.data, seed);
         let training_images = Split::new(&set.factors, &set.combinations, &data_of_seed.held_out)?.train.len();
         for model in &experiment.models {
             let training =
@@ -186,7 +186,7 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
 
     let mut figures = Figures::default();
     for &seed in &options.seeds {
-        let rules = experiment.data.for_seed(seed).held_out;
+        let rules = data.for_seed(&experiment.data, seed).held_out;
         let split = Split::new(&data.set().factors, &data.set().combinations, &rules)?;
         let known = TrainingImages::new(data, &split)?;
         let evaluated = experiment

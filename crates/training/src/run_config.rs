@@ -1,5 +1,6 @@
 //! What one training run is: data, network, solver, seed; and the hash that names it.
 
+use multigen_data::sets::custom::CustomConfig;
 use multigen_data::{Factor, HeldOut, Rule};
 use multigen_models::GeneratorConfig;
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,8 @@ pub enum SetConfig {
         /// Pixels of a side.
         size: usize,
     },
+    /// The user's own pictures: the table `[dataset]` of an experiment.
+    Custom(CustomConfig),
 }
 
 impl DataConfig {
