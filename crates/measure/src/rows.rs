@@ -12,6 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::atomic_write::{atomic_write, atomic_write_with};
 use crate::error::{Error, Result};
 
+/// Metric: whether a judge reads every factor of an image right.
+pub const JUDGE_JOINT: &str = "judge_all factors";
+/// Metric: the product of a judge's accuracies over a set, one per factor, which [`JUDGE_JOINT`]'s mean would be if errors
+/// in one factor had nothing to do with those in another. It stands with every image of the set.
+pub const JUDGE_PRODUCT: &str = "judge_product of factors";
 /// The metric of [`sharpness`](crate::sharpness).
 pub const SHARPNESS: &str = "sharpness";
 /// The metric that says how far the lips are apart, in face heights; on drawn faces only.

@@ -39,6 +39,7 @@ pub struct Data {
     without_noise: Option<ImageSet>,
     /// What a table of the user's own holds out.
     held_out: Vec<HeldOut>,
+    drawn: Option<FacesConfig>,
     config: SetConfig,
     sources: Sources,
     sha256: String,
@@ -51,7 +52,7 @@ impl Data {
     /// # Errors
     /// When files cannot be read, or there is no such set.
     pub fn load(config: &SetConfig, sources: &Sources) -> Result<Self> {
-        let mut held_out = Vec::new();
+        let (mut held_out, mut drawn_config) = (Vec::new(), None);
         let (set, without_noise, note) = match config {
             SetConfig::Digits { transforms } => {
                 let train = sources.mnist.load(Part::Train)?;
@@ -88,11 +89,13 @@ impl Data {
                     faces::SIGMA,
                     faces::psnr_ceiling_db(f64::from(faces::SIGMA)),
                 );
-                (set, Some(drawn(false)?), note)
+                let without_noise = drawn(false)?;
+                drawn_config = Some(config);
+                (set, Some(without_noise), note)
             }
         };
         let sha256 = sha256_of_set(&set);
-        Ok(Self { set, without_noise, held_out, config: config.clone(), sources: sources.clone(), sha256, note })
+        Ok(Self { set, without_noise, held_out, drawn: drawn_config, config: config.clone(), sources: sources.clone(), sha256, note })
     }
 
     /// The images of some experiments; experiments on the same set share them.
@@ -128,14 +131,9 @@ impl Data {
         data
     }
 
-    /// The configuration of drawn faces, where these are some.
-    pub(crate) fn drawn_faces(&self) -> Result<Option<FacesConfig>> {
-        match &self.config {
-            SetConfig::Faces { named, size } if self.sources.photographs(named).is_none() => {
-                Ok(Some(faces::named(named, *size)?.config))
-            }
-            _ => Ok(None),
-        }
+    /// What was drawn, where these are drawn faces.
+    pub(crate) fn drawn_faces(&self) -> Option<&FacesConfig> {
+        self.drawn.as_ref()
     }
 
     /// SHA-256 of pixels and combinations.
@@ -158,7 +156,7 @@ impl Data {
                 Ok(Box::new(Handwriting::new(&self.sources.mnist, DigitsConfig { transforms: *transforms })?))
             }
             // A session is drawn anew for every person: there is nothing in an image that would say which one it is.
-            _ => match self.drawn_faces()? {
+            _ => match self.drawn_faces() {
                 Some(config) => {
                     let drawn = |sessions: Vec<u32>| {
                         faces::build_cached(&FacesConfig { sessions, ..config.clone() }, &self.sources.drawn_faces)

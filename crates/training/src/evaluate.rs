@@ -1,9 +1,9 @@
 //! Measuring a trained generator: PSNR, SSIM, MSE, the judge's reading, and the nearest training image.
 
 use multigen_data::{ImageSet, Split};
-use multigen_measure::{self as measure, Baselines, EvaluationRow, MetricRow};
+use multigen_measure::{self as measure, Baselines, EvaluationRow, JUDGE_JOINT, JUDGE_PRODUCT, MetricRow, SHARPNESS};
 use multigen_models::{Generator, LevelTable};
-use ndarray::{Array4, Axis};
+use ndarray::{Array4, ArrayView3, Axis};
 
 use crate::judging::TrainedJudge;
 use crate::{Error, Result};
@@ -41,7 +41,7 @@ pub fn truth(set: &ImageSet, indices: &[usize]) -> Result<Array4<f32>> {
     array(set.gather(indices)?.images, indices.len(), set)
 }
 
-fn array(pixels: Vec<f32>, n: usize, set: &ImageSet) -> Result<Array4<f32>> {
+pub(crate) fn array(pixels: Vec<f32>, n: usize, set: &ImageSet) -> Result<Array4<f32>> {
     Array4::from_shape_vec((n, set.channels, set.height, set.width), pixels).map_err(|e| {
         Error::config("images", format!("expected {n} images of {}×{}×{}: {e}", set.channels, set.height, set.width))
     })
@@ -99,17 +99,30 @@ pub fn measure_images(
     nearest: Option<&Array4<f32>>,
 ) -> Result<Vec<MetricRow>> {
     let true_images = truth(set, indices)?;
+    let sharpness = |image: ArrayView3<f32>| Ok(measure::sharpness(image)?);
     let mut columns: Vec<(String, Vec<f64>)> = vec![
+        (SHARPNESS.to_owned(), images.outer_iter().map(sharpness).collect::<Result<_>>()?),
         ("psnr_db".to_owned(), psnr_each(images, &true_images)?),
         ("ssim".to_owned(), each(images, &true_images, |a, b| measure::ssim(a, b))?),
         ("mse".to_owned(), each(images, &true_images, |a, b| measure::mse(a, b))?),
     ];
+    let mut all_right = vec![1.0; indices.len()];
+    let mut product = 1.0;
+    let first_of_judge = columns.len();
     for (factor, read) in judge.read(images)? {
         let position = set.factors.position(&factor)?;
         let right = |(&i, level): (&usize, &usize)| {
             f64::from(set.combinations.get(i).and_then(|c| c.level(position)) == Some(*level))
         };
-        columns.push((format!("judge_{factor}"), indices.iter().zip(&read).map(right).collect()));
+        let right: Vec<f64> = indices.iter().zip(&read).map(right).collect();
+        product *= right.iter().sum::<f64>() / right.len().max(1) as f64;
+        all_right.iter_mut().zip(&right).for_each(|(all, right)| *all *= right);
+        columns.push((format!("judge_{factor}"), right));
+    }
+    // All factors right at once, and how often that would be if the errors in one had nothing to do with those in another.
+    if columns.len() > first_of_judge + 1 {
+        columns.push((JUDGE_JOINT.to_owned(), all_right));
+        columns.push((JUDGE_PRODUCT.to_owned(), vec![product; indices.len()]));
     }
     if let Some(nearest) = nearest {
         columns.push(("nearest_train_psnr_db".to_owned(), psnr_each(images, nearest)?));

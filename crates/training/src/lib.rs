@@ -11,6 +11,7 @@
 //! | [`checkpoint`] | what a stopped run leaves behind |
 //! | [`judging`] | the judge: trained, cached, tested |
 //! | [`evaluate`] | figures of drawn images |
+//! | `mouths`, `sheets` | mouths of drawn faces; pictures in the research's layout |
 //! | [`reproduce`] | an experiment from its file to its results folder |
 //! | [`faces_check`] | whether the drawn faces are hard enough |
 //! | [`generate`] | images from a trained model |
@@ -28,12 +29,14 @@ pub mod experiment;
 pub mod faces_check;
 pub mod generate;
 pub mod judging;
+mod mouths;
 pub mod objective;
 pub mod progress;
 pub mod provenance;
 pub mod reproduce;
 pub mod run_config;
 pub mod schedule;
+mod sheets;
 pub mod train;
 
 pub use error::{Error, Result};

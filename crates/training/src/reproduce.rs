@@ -13,7 +13,7 @@ use candle_core::Device;
 use multigen_data::{ImageSet, Split};
 use multigen_measure::{
     self as measure, BaselineOptions, Baselines, ExperimentDir, HistoryRow, Machine, Manifest, MetricRow, ModelRecord,
-    ResultsDir, Samples,
+    ResultsDir, SHARPNESS, Samples, Sheet,
 };
 use multigen_models::{GeneratorConfig, presets};
 use ndarray::Array4;
@@ -23,8 +23,10 @@ use crate::dataset::Data;
 use crate::evaluate::{self, Subject};
 use crate::experiment::Experiment;
 use crate::judging::{JudgeTraining, TrainedJudge};
+use crate::mouths::Mouths;
 use crate::provenance;
 use crate::run_config::{RunConfig, short_hash};
+use crate::sheets::{self, Drawing};
 use crate::train::{self, Surroundings, Trained};
 use crate::{Error, Result};
 
@@ -189,13 +191,13 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
         let rules = data.for_seed(&experiment.data, seed).held_out;
         let split = Split::new(&data.set().factors, &data.set().combinations, &rules)?;
         let known = TrainingImages::new(data, &split)?;
-        let evaluated = experiment
+        let mut evaluated = experiment
             .evaluate
             .sets
             .iter()
             .map(|name| Evaluated::new(experiment, data, &split, (name, seed)))
             .collect::<Result<Vec<_>>>()?;
-        for evaluated in &evaluated {
+        for evaluated in &mut evaluated {
             figures.metrics.extend(evaluated.baselines(&known, &judge)?);
         }
         for planned in runs.iter().filter(|planned| planned.config.seed == seed) {
@@ -203,7 +205,17 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
             if !trained.progress.commits.is_empty() {
                 manifest.run_commits.insert(planned.name(), trained.progress.commits.clone());
             }
-            figures.add(&evaluated, &known, planned, &trained, &judge)?;
+            let drawing = Drawing {
+                generator: &trained.generator,
+                model: &planned.config.model,
+                seed,
+                truth: data.truth(),
+                split: &split,
+                device: &options.device.0,
+            };
+            let sheets = sheets::sheets(drawing, &experiment.evaluate.sets)?;
+            figures.sheets.push((planned.config.model.clone(), seed, sheets));
+            figures.add(&mut evaluated, &known, planned, &trained, &judge)?;
         }
     }
     for model in &mut manifest.models {
@@ -279,6 +291,8 @@ struct Figures {
     evaluations: Vec<measure::EvaluationRow>,
     /// Per run: model, seed, and the images of each set that its grid shows.
     samples: Vec<(String, u64, Vec<Samples>)>,
+    /// Per run: model, seed, and its sheets.
+    sheets: Vec<(String, u64, Vec<Sheet>)>,
     /// Per model: parameters, and per seed the training seconds.
     models: BTreeMap<String, (u64, Vec<f64>)>,
 }
@@ -286,7 +300,7 @@ struct Figures {
 impl Figures {
     fn add(
         &mut self,
-        evaluated: &[Evaluated],
+        evaluated: &mut [Evaluated],
         known: &TrainingImages,
         planned: &PlannedRun,
         trained: &Trained,
@@ -306,6 +320,10 @@ impl Figures {
                 Some(&nearest),
             )?);
             samples.push(set.samples(&images, &nearest, &nearest_indices)?);
+            let subject = set.subject(model);
+            if let Some(mouths) = &mut set.mouths {
+                self.metrics.extend(mouths.read(subject, &images)?);
+            }
         }
         self.samples.push((model.clone(), *seed, samples));
         self.history.extend(trained.history.iter().enumerate().map(|(i, point)| HistoryRow {
@@ -341,6 +359,10 @@ impl Figures {
         for (model, seed, samples) in self.samples {
             measure::write_samples(&staged.samples(&model, seed), &samples)?;
             moves.push((staged.samples(&model, seed), dir.samples(&model, seed)));
+        }
+        for (model, seed, sheets) in self.sheets.into_iter().filter(|(_, _, sheets)| !sheets.is_empty()) {
+            measure::write_sheets(&staged.sheets(&model, seed), &sheets)?;
+            moves.push((staged.sheets(&model, seed), dir.sheets(&model, seed)));
         }
         manifest.write(&staged.manifest())?;
         moves.push((staged.manifest(), dir.manifest()));
@@ -396,6 +418,8 @@ struct Evaluated<'a> {
     indices: &'a [usize],
     /// Rows of `indices` that the grid shows.
     shown: Vec<usize>,
+    /// Of drawn faces that are held out.
+    mouths: Option<Mouths<'a>>,
 }
 
 impl<'a> Evaluated<'a> {
@@ -425,15 +449,19 @@ impl<'a> Evaluated<'a> {
             shown = (0..indices.len()).step_by(stride).collect();
         }
         shown.truncate(experiment.evaluate.show_at_most);
-        Ok(Self { experiment, seed, name, truth, indices, shown })
+        let mouths = data.drawn_faces().filter(|_| name != TRAIN).map(|config| Mouths::new(config, truth, indices));
+        Ok(Self { experiment, seed, name, truth, indices, shown, mouths })
     }
 
-    fn subject<'b>(&'b self, model: &'b str) -> Subject<'b> {
+    fn subject<'b>(&self, model: &'b str) -> Subject<'b>
+    where
+        'a: 'b,
+    {
         Subject { experiment: &self.experiment.name, model, seed: self.seed, set: self.name }
     }
 
     /// The baselines' figures, and the judge's reading of the true images.
-    fn baselines(&self, known: &TrainingImages, judge: &TrainedJudge) -> Result<Vec<MetricRow>> {
+    fn baselines(&mut self, known: &TrainingImages, judge: &TrainedJudge) -> Result<Vec<MetricRow>> {
         let truth = evaluate::truth(self.truth, self.indices)?;
         let targets: Vec<Vec<usize>> =
             self.indices.iter().filter_map(|&i| self.truth.combinations.get(i).map(|c| c.0.clone())).collect();
@@ -442,7 +470,11 @@ impl<'a> Evaluated<'a> {
         let of_images = (self.truth, self.indices);
         let mut rows = evaluate::measure_images(self.subject(TRUTH), &truth, of_images, judge, None)?;
         // The truth's distance to itself is no figure; what the judge makes of it is the ceiling of what it can say.
-        rows.retain(|row| row.metric.starts_with("judge_"));
+        rows.retain(|row| row.metric.starts_with("judge_") || row.metric == SHARPNESS);
+        let subject = self.subject(TRUTH);
+        if let Some(mouths) = &self.mouths {
+            rows.extend(mouths.known(subject, TRUTH)?);
+        }
         for (name, images) in known.known()?.all(truth.view(), &targets, options)? {
             rows.extend(evaluate::measure_images(self.subject(&name), &images, of_images, judge, None)?);
         }

@@ -1,0 +1,213 @@
+//! The pictures of the research's layout: pairs of truth and generated image with a column per transform, matrices of
+//! persons and emotions with what was held out framed, and strips between two persons and two emotions.
+
+use candle_core::{Device, Tensor};
+use multigen_data::{Combination, Factors, ImageSet, Split};
+use multigen_measure::{self as measure, Sheet, SheetCell};
+use multigen_models::Generator;
+use ndarray::{Array4, Axis, concatenate};
+
+use crate::{Result, evaluate};
+
+/// Persons in a matrix beside those of whom something is held out.
+const FURTHER_PERSONS: usize = 8;
+/// Persons in a matrix at most.
+const MOST_PERSONS: usize = 14;
+/// Steps from one level to the other in a strip.
+const STEPS: usize = 8;
+
+/// A generator with the set that it was trained on.
+#[derive(Clone, Copy)]
+pub(crate) struct Drawing<'a> {
+    pub generator: &'a Generator,
+    pub model: &'a str,
+    pub seed: u64,
+    /// The true images.
+    pub truth: &'a ImageSet,
+    pub split: &'a Split,
+    pub device: &'a Device,
+}
+
+/// The sheets of a set with the factors person and emotion; none of any other set.
+///
+/// # Errors
+/// When an image cannot be drawn.
+pub(crate) fn sheets(drawing: Drawing, sets: &[String]) -> Result<Vec<Sheet>> {
+    let factors = &drawing.truth.factors;
+    let (Ok(person), Ok(emotion)) = (factors.position("person"), factors.position("emotion")) else {
+        return Ok(Vec::new());
+    };
+    let mut sheets = Vec::new();
+    sheets.extend(pairs(drawing, sets)?);
+    sheets.extend(matrices(drawing, (person, emotion))?);
+    sheets.extend(strips(drawing, (person, emotion))?);
+    Ok(sheets)
+}
+
+/// Of every held-out set, truth above and generated below, a column per transform.
+fn pairs(drawing: Drawing, sets: &[String]) -> Result<Option<Sheet>> {
+    let Drawing { generator, truth, split, .. } = drawing;
+    let Ok(transform) = truth.factors.position("transform") else { return Ok(None) };
+    let n_transforms = truth.factors.as_slice()[transform].n_levels();
+    let mut rows = Vec::new();
+    let mut images: Vec<Array4<f32>> = Vec::new();
+    let mut cells: Vec<SheetCell> = Vec::new();
+    for set in sets {
+        let Some(indices) = split.indices(set) else { continue };
+        // The first content of the set, in all transforms, whether held out in them or not.
+        let Some(first) = indices.first().and_then(|&i| truth.combinations.get(i)) else { continue };
+        let found: Vec<Option<usize>> =
+            (0..n_transforms).map(|level| truth.find(&with(first, transform, level))).collect();
+        let Some(shown) = found.into_iter().collect::<Option<Vec<usize>>>() else { continue };
+        let (true_images, drawn) = (evaluate::truth(truth, &shown)?, evaluate::draw(generator, truth, &shown)?);
+        let label = content_label(&truth.factors, first, transform);
+        rows.extend([format!("truth\n{label}"), format!("generated\n{label}")]);
+        let framed: Vec<bool> = shown.iter().map(|index| indices.contains(index)).collect();
+        cells.extend(framed.iter().map(|&framed| SheetCell { framed, ..SheetCell::default() }));
+        for ((image, true_image), framed) in drawn.outer_iter().zip(true_images.outer_iter()).zip(framed) {
+            let caption = Some(format!("{:.1} dB", measure::psnr(image, true_image)?));
+            cells.push(SheetCell { caption, framed, absent: false });
+        }
+        images.extend([true_images, drawn]);
+    }
+    if images.is_empty() {
+        return Ok(None);
+    }
+    let columns = truth.factors.as_slice()[transform].levels.clone();
+    let title = format!("Held-out combinations in every transform, {}", drawing.model);
+    let sheet = Sheet::new("transforms", &title, rows, columns, stacked(&images)?);
+    Ok(Some(Sheet { block: 2, cells, note: note(drawing), ..sheet }))
+}
+
+/// Persons by emotions, true and generated; held-out cells are framed.
+fn matrices(drawing: Drawing, (person, emotion): (usize, usize)) -> Result<Vec<Sheet>> {
+    let Drawing { generator, truth, split, .. } = drawing;
+    let factors = truth.factors.as_slice();
+    let held_out = |index: usize| !split.train.contains(&index);
+    let base: Vec<usize> = vec![0; factors.len()];
+    let at = |p: usize, e: usize| {
+        let mut levels = base.clone();
+        (levels[person], levels[emotion]) = (p, e);
+        truth.find(&levels)
+    };
+    let n_emotions = factors[emotion].n_levels();
+    let (mut persons, mut further) = (Vec::new(), Vec::new());
+    for p in 0..factors[person].n_levels() {
+        let cells: Vec<usize> = (0..n_emotions).filter_map(|e| at(p, e)).collect();
+        match cells.iter().any(|&index| held_out(index)) {
+            true => persons.push(p),
+            false if !cells.is_empty() && further.len() < FURTHER_PERSONS => further.push(p),
+            false => {}
+        }
+    }
+    persons.truncate(MOST_PERSONS);
+    persons.extend(further.into_iter().take(MOST_PERSONS.saturating_sub(persons.len())));
+    persons.sort_unstable();
+    let places: Vec<Option<usize>> =
+        (0..n_emotions).flat_map(|e| persons.iter().map(move |&p| (p, e))).map(|(p, e)| at(p, e)).collect();
+    let Some(some) = places.iter().flatten().next().copied() else { return Ok(Vec::new()) };
+    let indices: Vec<usize> = places.iter().map(|index| index.unwrap_or(some)).collect();
+    let cells: Vec<SheetCell> = places
+        .iter()
+        .map(|index| SheetCell { caption: None, framed: index.is_some_and(held_out), absent: index.is_none() })
+        .collect();
+    let columns: Vec<String> = persons.iter().map(|&p| format!("person {}", factors[person].levels[p])).collect();
+    let kinds = [
+        ("matrix-truth", "Persons and emotions, truth".to_owned(), evaluate::truth(truth, &indices)?),
+        (
+            "matrix",
+            format!("Persons and emotions, {}", drawing.model),
+            evaluate::draw(generator, truth, &indices)?,
+        ),
+    ];
+    let sheets = kinds.into_iter().map(|(slug, title, images)| {
+        let sheet = Sheet::new(slug, &title, factors[emotion].levels.clone(), columns.clone(), images);
+        Sheet { cells: cells.clone(), note: note(drawing), ..sheet }
+    });
+    Ok(sheets.collect())
+}
+
+/// From one person to another with every emotion, and from one emotion to the next of one person.
+fn strips(drawing: Drawing, (person, emotion): (usize, usize)) -> Result<Vec<Sheet>> {
+    let factors = drawing.truth.factors.as_slice();
+    let shown: Vec<usize> = {
+        let mut persons: Vec<usize> = drawing.truth.combinations.iter().filter_map(|c| c.level(person)).collect();
+        persons.sort_unstable();
+        persons.dedup();
+        persons
+    };
+    let (Some(&first), Some(&last)) = (shown.get(1), shown.last()) else { return Ok(Vec::new()) };
+    let n_emotions = factors[emotion].n_levels();
+    let columns: Vec<String> =
+        (0..=STEPS).map(|step| format!("{:.1} %", 100.0 * step as f64 / STEPS as f64)).collect();
+    let name = |factor: usize, level: usize| factors[factor].levels[level].clone();
+    let strip = |base: &[usize], factor: usize, to: usize| -> Result<Array4<f32>> {
+        let codes = (0..factors.len())
+            .map(|f| {
+                let n_levels = factors[f].n_levels();
+                let mut rows = vec![0f32; (STEPS + 1) * n_levels];
+                for (step, row) in rows.chunks_exact_mut(n_levels).enumerate() {
+                    let share = if f == factor { step as f32 / STEPS as f32 } else { 0.0 };
+                    row[base[f]] += 1.0 - share;
+                    row[if f == factor { to } else { base[f] }] += share;
+                }
+                Ok(Tensor::from_vec(rows, (STEPS + 1, n_levels), drawing.device)?)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let images = drawing.generator.forward_mixed(&codes)?.images.detach();
+        let pixels = images.flatten_all()?.to_vec1::<f32>()?;
+        Ok(measure::clamp_to_unit(evaluate::array(pixels, STEPS + 1, drawing.truth)?.view()))
+    };
+    let mut of_persons = (Vec::new(), Vec::new());
+    let mut of_emotions = (Vec::new(), Vec::new());
+    for e in 0..n_emotions {
+        let mut base = vec![0; factors.len()];
+        (base[person], base[emotion]) = (first, e);
+        of_persons.0.push(name(emotion, e));
+        of_persons.1.push(strip(&base, person, last)?);
+        let next = (e + 1) % n_emotions;
+        if next != e {
+            of_emotions.0.push(format!("{} to {}", name(emotion, e), name(emotion, next)));
+            of_emotions.1.push(strip(&base, emotion, next)?);
+        }
+    }
+    let titles = [
+        format!("From person {} to person {}, {}", name(person, first), name(person, last), drawing.model),
+        format!("From emotion to emotion, person {}, {}", name(person, first), drawing.model),
+    ];
+    let mut sheets = Vec::new();
+    for ((slug, title), (rows, images)) in
+        ["strip-persons", "strip-emotions"].into_iter().zip(titles).zip([of_persons, of_emotions])
+    {
+        if !images.is_empty() {
+            let sheet = Sheet::new(slug, &title, rows, columns.clone(), stacked(&images)?);
+            sheets.push(Sheet { note: note(drawing), ..sheet });
+        }
+    }
+    Ok(sheets)
+}
+
+fn note(drawing: Drawing) -> String {
+    format!("seed {}, {}×{} pixels", drawing.seed, drawing.truth.height, drawing.truth.width)
+}
+
+fn with(combination: &Combination, place: usize, level: usize) -> Vec<usize> {
+    let mut levels = combination.0.clone();
+    levels[place] = level;
+    levels
+}
+
+/// The levels of a combination but for one factor.
+fn content_label(factors: &Factors, combination: &Combination, without: usize) -> String {
+    let parts = factors.iter().zip(combination.iter()).enumerate().filter(|(place, _)| *place != without);
+    let part = |(_, (factor, &level)): (usize, (&multigen_data::Factor, &usize))| {
+        let level = factor.levels.get(level).cloned().unwrap_or_default();
+        if level.parse::<usize>().is_ok() || level.len() == 1 { format!("{} {level}", factor.name) } else { level }
+    };
+    parts.map(part).collect::<Vec<_>>().join(", ")
+}
+
+fn stacked(images: &[Array4<f32>]) -> Result<Array4<f32>> {
+    let views: Vec<_> = images.iter().map(|images| images.view()).collect();
+    concatenate(Axis(0), &views).map_err(|e| crate::Error::config("sheets", e.to_string()))
+}
