@@ -1,4 +1,4 @@
-//! `cargo xtask generate --digit 7 --style 9 --colour red --transform mirror-x --out FILE.png`
+//! `cargo xtask generate FACTOR=LEVEL… --out FILE.png`, and for digits a flag for each factor
 
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -13,22 +13,25 @@ use crate::workspace::Places;
 
 #[derive(Args, Debug)]
 pub struct Arguments {
+    /// The combination to draw, one FACTOR=LEVEL each: person=37 emotion=surprise session=A transform=identity
+    #[arg(value_name = "FACTOR=LEVEL", conflicts_with_all = ["digit", "style", "colour", "transform"])]
+    levels: Vec<String>,
     /// The digit, 0 to 9
-    #[arg(long)]
-    digit: String,
+    #[arg(long, requires_all = ["style", "colour", "transform"])]
+    digit: Option<String>,
     /// The style, 0 to 9
-    #[arg(long)]
-    style: String,
+    #[arg(long, requires = "digit")]
+    style: Option<String>,
     /// red, green or blue
-    #[arg(long)]
-    colour: String,
+    #[arg(long, requires = "digit")]
+    colour: Option<String>,
     /// identity, rotate-90, rotate-180, rotate-270, mirror-x or mirror-y
-    #[arg(long)]
-    transform: String,
+    #[arg(long, requires = "digit")]
+    transform: Option<String>,
     /// The picture to write
     #[arg(long, value_name = "FILE.png")]
     out: PathBuf,
-    /// The model to draw with [default: the best trained operator model]
+    /// The model to draw with [default: the best that is trained]
     #[arg(long)]
     model: Option<String>,
     /// Enlarge each pixel to this many
@@ -44,13 +47,23 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let device = device::parse(&arguments.device)?;
     let runs = generate::trained_runs(&arguments.places.results()?.cache())?;
-    let run = generate::choose(runs, arguments.model.as_deref())?;
-    let factors = generate::factors(&run)?;
-    let label = format!(
-        "digit={} style={} colour={} transform={}",
-        arguments.digit, arguments.style, arguments.colour, arguments.transform
+    let of_digits = [
+        ("digit", &arguments.digit),
+        ("style", &arguments.style),
+        ("colour", &arguments.colour),
+        ("transform", &arguments.transform),
+    ];
+    let mut levels: Vec<String> = arguments.levels.clone();
+    levels
+        .extend(of_digits.iter().filter_map(|(factor, level)| level.as_ref().map(|level| format!("{factor}={level}"))));
+    anyhow::ensure!(
+        !levels.is_empty(),
+        "nothing to draw: give FACTOR=LEVEL for every factor, or --digit, --style, --colour and --transform"
     );
-    let combination = factors.parse(&label)?;
+    let label = levels.join(" ");
+    let named: Vec<&str> = levels.iter().filter_map(|level| level.split('=').next()).collect();
+    let run = generate::choose(runs, arguments.model.as_deref(), &named)?;
+    let combination = generate::factors(&run)?.parse(&label)?;
     let drawn = generate::image(&run, &combination, &device)?;
     let (_, h, w) = drawn.dim();
     let picture = RgbImage::from_fn(w as u32, h as u32, |x, y| {

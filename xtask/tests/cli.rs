@@ -189,15 +189,20 @@ fn list_show_and_report_print() {
     }
     assert!(!text.lines().any(|line| line.starts_with("digits ")), "the parent is not run: {text}");
 
-    let show = xtask(["show", "result-3", "--set", "digits-v2.steps=77"]);
+    let show = xtask(["show", "digits-result-3", "--set", "digits-v2.steps=77"]);
     succeeded(&show);
     let text = String::from_utf8(show.stdout).unwrap();
     says(
         &text,
-        &["# digits-result-3, resolved", "steps = 77", "its parent 'digits'", "evaluate.set: \"train\" → \"result-3\""],
+        &[
+            "# digits-result-3, resolved",
+            "steps = 77",
+            "its parent 'digits'",
+            "evaluate.sets: [\"train\"] → [\"result-3\"]",
+        ],
     );
     // What is printed is TOML, comments and all.
-    assert!(text.parse::<toml::Table>().is_ok_and(|table| table["evaluate"]["set"].as_str() == Some("result-3")));
+    assert!(text.parse::<toml::Table>().is_ok_and(|table| table["evaluate"]["sets"][0].as_str() == Some("result-3")));
 
     let own = copy_of_finished();
     let results = own.path().to_str().unwrap();
@@ -260,7 +265,10 @@ fn an_image_is_generated_and_impossible_levels_are_refused() {
         &refused_at_once(&generate(&[("--model", "digits-v2")], finished())),
         &["no trained digits-v2 model", "cargo xtask reproduce"],
     );
-    says(&refused_at_once(&generate(&[], own.path())), &["no trained operator model", "cargo xtask reproduce"]);
+    says(
+        &refused_at_once(&generate(&[], own.path())),
+        &["no trained model of the factors digit, style, colour, transform", "cargo xtask reproduce"],
+    );
     let nowhere = own.path().join("missing/seven.png");
     says(
         &refused_at_once(&generate(&[("--out", nowhere.to_str().unwrap())], finished())),
@@ -309,9 +317,9 @@ fn flags_with_impossible_values_are_refused() {
         (&["--set", "digits-v1.steps=3"], &["'digits-v1' takes no part", "operator-affine"]),
         (&["--set", "models.default=[]"], &["models.default is empty"]),
         (&["--set", "models.default=[\"digits-v9\"]"], &["digits-v9", "digits-v2"]),
-        (&["--set", "evaluate.set=faces"], &["evaluate.set", "faces", "result-3"]),
-        (&["--set", "data.transforms=7"], &["transforms", "7"]),
-        (&["--set", "data.transforms=8"], &["operator-affine", "transform 8", "data.transforms = 6"]),
+        (&["--set", "evaluate.sets=[\"faces\"]"], &["evaluate.sets", "faces", "result-3"]),
+        (&["--set", "data.set.digits.transforms=7"], &["transforms", "7"]),
+        (&["--set", "models.default=[\"kdef-small\"]"], &["kdef-small", "no branch for the factor digit"]),
         (&["--profile", "nope"], &["--profile", "nope", "paper, quick, smoke"]),
         (&["--device", "gpu"], &["device gpu", "expected cpu, cuda or cuda:N"]),
         (&["--device", "cuda:x"], &["device cuda:x", "cuda:0"]),

@@ -4,6 +4,7 @@
 //! results/index.html
 //! results/bench.md  bench.json                    times of training steps
 //! results/bench-operators.md                      times of operators
+//! results/faces-check.md                          how hard the drawn faces are
 //! results/cache/                                  runs and judges, ignored by git
 //! results/<experiment>/config.toml  manifest.json  metrics.csv  metrics.csv.gz  history.csv  evaluations.csv
 //!                      samples/<model>-seed<k>.safetensors  samples/<model>-seed<k>-sheets.safetensors
@@ -56,6 +57,11 @@ impl ResultsDir {
     /// The table of times of the operators.
     pub fn bench_operators(&self) -> PathBuf {
         self.root.join("bench-operators.md")
+    }
+
+    /// How hard the drawn faces are for a classifier.
+    pub fn faces_check(&self) -> PathBuf {
+        self.root.join("faces-check.md")
     }
 
     /// What may be deleted and made again: runs with their checkpoints, judges.

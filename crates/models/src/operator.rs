@@ -156,7 +156,9 @@ impl OperatorConfig {
             Some(match factor.role {
                 Role::Content { .. } => return None,
                 Role::Latent { .. } => format!("that {name} acts on the code by a matrix"),
-                Role::Attention => format!("that {name} moves pixels, each of the image a mixture of the canonical one's"),
+                Role::Attention => {
+                    format!("that {name} moves pixels, each of the image a mixture of the canonical one's")
+                }
                 Role::Affine { bank } => bank.what_it_is_told(name),
                 Role::Colour => format!("that {name} scales channels"),
             })
@@ -332,4 +334,3 @@ fn coloured(images: Tensor, colours: Option<Tensor>) -> Result<Drawn> {
     };
     Ok(Drawn { images, mask_logits: None })
 }
-

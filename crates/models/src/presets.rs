@@ -67,10 +67,12 @@ const DIGITS_MAP: FeatureMap = FeatureMap { channels: 256, size: 7 };
 pub fn generator(name: &str) -> Result<GeneratorConfig> {
     let levels = |factors: &[(&str, usize)]| factors.iter().map(|&(name, n)| (name.to_owned(), n)).collect();
     let (factors, size): (Vec<Levels>, usize) = match name {
-        "kdef-small" | "compact" | "operator-emotion" | "operator-transform" | "operator-emotion-transform"
-        | "portrait" => {
-            (levels(&KDEF_FACTORS), 71)
-        }
+        "kdef-small"
+        | "compact"
+        | "operator-emotion"
+        | "operator-transform"
+        | "operator-emotion-transform"
+        | "portrait" => (levels(&KDEF_FACTORS), 71),
         "kdef-large" => (levels(&KDEF_FACTORS), 158),
         "mmi-small" => (levels(&MMI_FACTORS), 71),
         "mmi-large" | "mmi-figure" => (levels(&MMI_FACTORS), 158),

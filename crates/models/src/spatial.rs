@@ -27,7 +27,7 @@ pub enum Bank {
 /// How the levels of a factor move pixels.
 #[derive(Debug)]
 pub(crate) enum Spatial {
-    Attention(Tensor),                      // [levels, pixels, pixels] logits
+    Attention(Tensor),                                    // [levels, pixels, pixels] logits
     Affine { maps: Tensor, gates: Tensor, first: usize }, // [levels − first, bank, 6] and [levels − first, bank] logits
 }
 
@@ -54,7 +54,9 @@ impl Bank {
             Self::TurnsFromFirst => format!(
                 "that the first {factor} is the view in which an image is drawn, and that each other one is an affine map of it, started from sixteen turned and mirrored ones, but not which is which"
             ),
-            Self::Random { .. } => format!("that each {factor} is an affine map of the image, started from random ones"),
+            Self::Random { .. } => {
+                format!("that each {factor} is an affine map of the image, started from random ones")
+            }
         }
     }
 }
@@ -90,7 +92,13 @@ impl Spatial {
 
     /// Row (canonical image, level) for each image: `[u, c, s, s]` → `[n, c, size, size]`. Of every level only those
     /// canonical images are moved that the batch shows in it.
-    pub(crate) fn moved(&self, canonical: &Tensor, levels: &[u32], canonical_of: &[u32], size: usize) -> Result<Tensor> {
+    pub(crate) fn moved(
+        &self,
+        canonical: &Tensor,
+        levels: &[u32],
+        canonical_of: &[u32],
+        size: usize,
+    ) -> Result<Tensor> {
         let n_levels = levels.iter().max().map_or(0, |&level| level as usize + 1);
         let mut rows_of_level: Vec<Vec<u32>> = vec![Vec::new(); n_levels];
         let places: Vec<(usize, usize)> = levels

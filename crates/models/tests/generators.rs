@@ -20,7 +20,10 @@ fn digits_levels() -> multigen_models::Result<LevelTable> {
 
 /// The generators that draw digits.
 fn digit_generators() -> impl Iterator<Item = &'static str> {
-    presets::GENERATORS.into_iter().filter(|name| name.starts_with("digits-") || name.starts_with("operator-"))
+    let draws_digits = |name: &&str| {
+        presets::generator(name).is_ok_and(|config| config.factors().iter().any(|(factor, _)| factor == "digit"))
+    };
+    presets::GENERATORS.into_iter().filter(draws_digits)
 }
 
 #[test]

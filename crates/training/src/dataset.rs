@@ -95,7 +95,16 @@ impl Data {
             }
         };
         let sha256 = sha256_of_set(&set);
-        Ok(Self { set, without_noise, held_out, drawn: drawn_config, config: config.clone(), sources: sources.clone(), sha256, note })
+        Ok(Self {
+            set,
+            without_noise,
+            held_out,
+            drawn: drawn_config,
+            config: config.clone(),
+            sources: sources.clone(),
+            sha256,
+            note,
+        })
     }
 
     /// The images of some experiments; experiments on the same set share them.

@@ -407,8 +407,9 @@ impl Catalogue {
     fn lay_dataset(&self, name: &str, document: &mut Table) -> Result<()> {
         let Some(dataset) = document.remove("dataset") else { return Ok(()) };
         let file = self.holder_of_key(name, "dataset");
-        let dataset: CustomConfig =
-            dataset.try_into().map_err(|e: toml::de::Error| Error::config(&file, format!("dataset: {}", one_line(&e))))?;
+        let dataset: CustomConfig = dataset
+            .try_into()
+            .map_err(|e: toml::de::Error| Error::config(&file, format!("dataset: {}", one_line(&e))))?;
         let dataset = dataset.relative_to(Path::new(&file).parent().unwrap_or(Path::new("")));
         let dataset = Value::try_from(dataset).map_err(|e| Error::config(&file, e.to_string()))?;
         let data = document.entry("data").or_insert_with(|| Value::Table(Table::new()));

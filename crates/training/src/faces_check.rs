@@ -2,8 +2,9 @@
 //! again in another session, must read most but not all expressions of persons it never saw, and must do clearly worse when
 //! it has seen one image per person (SPEC §3.3). The drawing is frozen when this holds.
 
-use multigen_data::sets::faces::{self, Expression, FacesConfig, N_PERSONS, SEVEN};
+use multigen_data::sets::faces::{self, FacesConfig, N_PERSONS, SEVEN};
 use multigen_data::{Combination, ImageSet};
+use multigen_measure::Commit;
 
 use crate::judging::{Images, JudgeTraining, TrainedJudge};
 use crate::train::Surroundings;
@@ -11,6 +12,9 @@ use crate::{Error, Result, evaluate};
 
 /// Persons that no classifier of the check was trained on.
 pub const UNSEEN_PERSONS: std::ops::Range<u32> = 1000..1500;
+
+/// Pixels of a side: those of the quick profile.
+pub const SIZES: [usize; 1] = [71];
 
 /// What one classifier of the check reads.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,7 +87,69 @@ fn accuracy(judge: &TrainedJudge, set: &ImageSet, factor: &str) -> Result<f64> {
     Ok(right as f64 / set.len().max(1) as f64)
 }
 
-/// The expressions, for the heading of a report.
-pub fn expressions() -> String {
-    SEVEN.iter().map(|expression: &Expression| expression.name()).collect::<Vec<_>>().join(", ")
+/// The check as a page: what was asked for, what came out, for which drawing.
+pub fn report(sizes: &[(usize, Vec<Arm>)], training: &JudgeTraining, commit: Option<&Commit>, command: &str) -> String {
+    let mut text = format!(
+        "# How hard the drawn faces are\n\n\
+         Drawing `{}`: {N_PERSONS} persons, seven expressions. Classifiers of the judge's architecture, {} steps of {}; accuracy. \
+         *Other session* is one that the classifier never saw, of persons it knows; unseen persons are {} others. \
+         Asked for: the person in another session 0.95 or more, expressions of unseen persons 0.80 to 0.97, by a classifier \
+         that was trained on all data; and clearly less with one image per person.\n",
+        faces::DRAWING_VERSION,
+        training.steps,
+        training.batch,
+        UNSEEN_PERSONS.len(),
+    );
+    for (size, arms) in sizes {
+        text.push_str(&format!(
+            "\n## {size}×{size} pixels\n\n| trained on | images | person, other session | expression, other session | expression, unseen persons |\n| --- | ---: | ---: | ---: | ---: |\n"
+        ));
+        for arm in arms {
+            text.push_str(&format!(
+                "| {} | {} | {:.3} | {:.3} | {:.3} |\n",
+                arm.trained_on,
+                arm.n_images,
+                arm.person_in_other_session,
+                arm.expression_in_other_session,
+                arm.expression_of_unseen_persons
+            ));
+        }
+    }
+    let commit = commit.map_or_else(|| "none".to_owned(), ToString::to_string);
+    text.push_str(&format!("\n`{command}`, commit {commit}\n"));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_kept_check_is_of_the_drawing_that_is_drawn_and_holds() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../results/faces-check.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let version = format!("Drawing `{}`", faces::DRAWING_VERSION);
+        assert!(text.contains(&version), "the drawing has changed: run `cargo xtask data faces-check`");
+        // The first table is that of 71 pixels: rows of all data, one session, one image per person.
+        let figures: Vec<Vec<f64>> = text
+            .lines()
+            .filter(|line| line.starts_with("| seven") || line.starts_with("| one"))
+            .map(|line| line.split('|').filter_map(|cell| cell.trim().parse().ok()).collect())
+            .collect();
+        let [all, _, one] = &figures[..3] else { panic!("{text}") };
+        // Images, then the three accuracies.
+        assert!(all[1] >= 0.95 && (0.80..=0.97).contains(&all[3]), "{all:?}");
+        assert!(one[1] < all[1] - 0.05 && one[3] < all[3] - 0.3, "{one:?}");
+    }
+
+    #[test]
+    fn one_image_per_person_shows_every_expression_equally_often() {
+        let config = FacesConfig { persons: (0..14).collect(), sessions: vec![0], size: 16, ..FacesConfig::default() };
+        let chosen = one_image_per_person(&faces::build(&config).unwrap()).unwrap();
+        let levels: Vec<Vec<usize>> = chosen.combinations.iter().map(|c| c.0.clone()).collect();
+        assert_eq!(levels, (0..14).map(|person| vec![person, person % 7]).collect::<Vec<_>>());
+        assert_eq!(chosen.images.len(), 14 * 3 * 16 * 16);
+    }
 }

@@ -83,10 +83,12 @@ pub struct JudgeTraining {
 }
 
 impl JudgeTraining {
-    /// The judge of a profile: one of a few steps for `smoke`, else the same one for all.
-    pub fn of_profile(profile: &str) -> Self {
+    /// The judge of a profile for images of this size: one of a few steps for `smoke`, else the same one for all.
+    pub fn new(profile: &str, image_size: usize) -> Self {
         match profile {
             "smoke" => Self { steps: 40, batch: 64, learning_rate: 2e-3, test_images: 500 },
+            // Larger images are fewer in all sets, and six times the work each.
+            _ if image_size > 32 => Self { steps: 600, batch: 64, learning_rate: 1e-3, test_images: 10_000 },
             _ => Self { steps: 1000, batch: 128, learning_rate: 2e-3, test_images: 10_000 },
         }
     }

@@ -83,12 +83,9 @@ impl<'a> Mouths<'a> {
             let upright = all.get(level).map_or(pixels.clone(), |t| t.inverse().apply(self.config.size, &pixels));
             let reader = match self.readers.entry(shown) {
                 std::collections::btree_map::Entry::Occupied(reader) => reader.into_mut(),
-                std::collections::btree_map::Entry::Vacant(place) => place.insert(MouthReader::new(
-                    shown.person,
-                    shown.expression(),
-                    shown.session,
-                    self.config.size,
-                )?),
+                std::collections::btree_map::Entry::Vacant(place) => {
+                    place.insert(MouthReader::new(shown.person, shown.expression(), shown.session, self.config.size)?)
+                }
             };
             let reading = reader.read(&upright)?;
             let asymmetry = f64::from(reading.asymmetry * faces::disgust_side(shown.person).sign());

@@ -182,7 +182,7 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
         quiet: options.quiet,
         commit: commit.as_ref(),
     };
-    let judge_training = JudgeTraining::of_profile(&experiment.profile);
+    let judge_training = JudgeTraining::new(&experiment.profile, data.set().height);
     let judge = TrainedJudge::get(data.lessons()?.as_mut(), &judge_training, &cache, around)?;
     manifest.judge = Some(judge.record.clone());
 

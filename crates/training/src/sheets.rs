@@ -114,11 +114,7 @@ fn matrices(drawing: Drawing, (person, emotion): (usize, usize)) -> Result<Vec<S
     let columns: Vec<String> = persons.iter().map(|&p| format!("person {}", factors[person].levels[p])).collect();
     let kinds = [
         ("matrix-truth", "Persons and emotions, truth".to_owned(), evaluate::truth(truth, &indices)?),
-        (
-            "matrix",
-            format!("Persons and emotions, {}", drawing.model),
-            evaluate::draw(generator, truth, &indices)?,
-        ),
+        ("matrix", format!("Persons and emotions, {}", drawing.model), evaluate::draw(generator, truth, &indices)?),
     ];
     let sheets = kinds.into_iter().map(|(slug, title, images)| {
         let sheet = Sheet::new(slug, &title, factors[emotion].levels.clone(), columns.clone(), images);
@@ -138,8 +134,7 @@ fn strips(drawing: Drawing, (person, emotion): (usize, usize)) -> Result<Vec<She
     };
     let (Some(&first), Some(&last)) = (shown.get(1), shown.last()) else { return Ok(Vec::new()) };
     let n_emotions = factors[emotion].n_levels();
-    let columns: Vec<String> =
-        (0..=STEPS).map(|step| format!("{:.1} %", 100.0 * step as f64 / STEPS as f64)).collect();
+    let columns: Vec<String> = (0..=STEPS).map(|step| format!("{:.1} %", 100.0 * step as f64 / STEPS as f64)).collect();
     let name = |factor: usize, level: usize| factors[factor].levels[level].clone();
     let strip = |base: &[usize], factor: usize, to: usize| -> Result<Array4<f32>> {
         let codes = (0..factors.len())

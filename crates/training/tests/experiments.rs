@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use multigen_data::HeldOut;
+use multigen_data::sets::{custom, faces};
+use multigen_training::run_config::SetConfig;
 use multigen_training::{Catalogue, Request};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -21,11 +24,18 @@ fn every_experiment_resolves_in_every_profile_with_all_models() -> Outcome {
     for name in ["digits-result-1", "digits-result-2", "digits-result-3", "digits-holdout-30", "digits-holdout-70"] {
         assert!(names.iter().any(|n| n == name), "{name}");
     }
-    assert!(!names.iter().any(|n| n == "digits"), "a parent is not run itself");
+    for parent in ["digits", "kdef", "mmi", "custom"] {
+        assert!(!names.iter().any(|n| n == parent), "a parent is not run itself");
+    }
     for name in &names {
         for profile in ["smoke", "quick", "paper"] {
             let experiment = catalogue.resolve(name, &Request { all_models: true, ..request(profile) })?;
-            assert_eq!(experiment.models.len(), 8, "{name}");
+            let expected = match (name.starts_with("digits"), profile) {
+                (true, _) => 8,
+                (false, "paper") => 1 + usize::from(name.starts_with("mmi")),
+                (false, _) => 6,
+            };
+            assert_eq!(experiment.models.len(), expected, "{name} {profile}");
             assert!(!experiment.about.question.is_empty() && experiment.about.expected.len() > 10, "{name}");
         }
     }
@@ -65,13 +75,63 @@ fn the_three_results_share_their_data_and_solvers() -> Outcome {
 }
 
 #[test]
+fn faces_are_held_out_and_trained_as_in_the_research() -> Outcome {
+    let catalogue = Catalogue::new(folder());
+    for (name, set, model, steps, batch, decay) in [
+        ("kdef-result-3", "kdef-3emo", "kdef-large", 10_000, 32, 1e-6),
+        ("mmi-result-3", "mmi", "mmi-large", 5_000, 8, 1e-7),
+    ] {
+        let paper = catalogue.resolve(name, &request("paper"))?;
+        assert_eq!(paper.data.set, SetConfig::Faces { named: set.to_owned(), size: 158 });
+        let solver = &paper.training[model];
+        assert_eq!((solver.steps, solver.batch, solver.weight_decay), (steps, batch, decay));
+        assert_eq!((solver.learning_rate, solver.beta1, solver.beta2), (2e-4, 0.9, 0.99));
+        let quick = catalogue.resolve(name, &request("quick"))?;
+        assert_eq!(quick.data.set, SetConfig::Faces { named: set.to_owned(), size: 71 });
+        // The same combinations in both, and the same as the named set holds out.
+        assert_eq!(quick.data.held_out, paper.data.held_out);
+        let sorted = |rules: &[HeldOut]| {
+            let mut rules: Vec<String> = rules.iter().map(|rule| format!("{rule:?}")).collect();
+            rules.sort();
+            rules
+        };
+        assert_eq!(sorted(&paper.data.held_out), sorted(&faces::named(set, 158)?.held_out));
+    }
+    // The small networks, as published.
+    let small = catalogue.resolve("mmi-result-3", &request("paper-71"))?;
+    assert_eq!((small.training["mmi-small"].steps, small.training["mmi-small"].batch), (10_000, 8));
+    Ok(())
+}
+
+#[test]
+fn a_file_of_the_users_own_is_found_by_its_path_and_names_its_pictures_from_there() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let folder_of_set = dir.path().join("shapes");
+    custom::write_example(&folder_of_set)?;
+    let file = folder_of_set.join(custom::EXAMPLE_EXPERIMENT).display().to_string();
+    let catalogue = Catalogue::new(folder());
+    assert_eq!(catalogue.matching(&file)?, [file.as_str()]);
+    let experiment = catalogue.resolve(&file, &request("quick"))?;
+    assert_eq!((experiment.name.as_str(), experiment.evaluate.sets.as_slice()), ("shapes", &["unseen".to_owned()][..]));
+    let SetConfig::Custom(set) = &experiment.data.set else { return Err("not the user's set".into()) };
+    assert!(set.images.ends_with("shapes/.") && set.table.ends_with("shapes/./labels.csv") || set.table.exists());
+    std::fs::write(&file, "parent = \"custom\"\n[dataset]\nimages = \".\"\nlabels = \"labels.csv\"\n")?;
+    let message = catalogue.resolve(&file, &request("quick")).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(message.contains("shapes.toml: dataset: unknown field `labels`") && !message.contains('\n'), "{message}");
+    assert!(
+        catalogue.resolve("nowhere.toml", &request("quick")).is_err_and(|e| e.to_string().contains("nowhere.toml"))
+    );
+    Ok(())
+}
+
+#[test]
 fn overrides_reach_solvers_of_all_or_one_model_and_the_document() -> Outcome {
     let catalogue = Catalogue::new(folder());
-    let overrides = ["steps=7", "digits-v2.batch=3", "evaluate.set=train"].map(str::to_owned).to_vec();
+    let overrides = ["steps=7", "digits-v2.batch=3", "evaluate.sets=[\"train\"]"].map(str::to_owned).to_vec();
     let experiment = catalogue.resolve("digits-result-2", &Request { overrides, ..request("quick") })?;
     assert_eq!(experiment.training["operator-affine"].steps, 7);
     assert_eq!((experiment.training["digits-v2"].steps, experiment.training["digits-v2"].batch), (7, 3));
-    assert_eq!(experiment.evaluate.set, "train");
+    assert_eq!(experiment.evaluate.sets, ["train"]);
     for wrong in [
         "steps",
         "nonsense=1",
@@ -116,7 +176,7 @@ fn files_that_are_wrong_are_named() -> Outcome {
     write("broken.toml", "parent = ")?;
     write("orphan.toml", "parent = \"nobody\"")?;
     write("loop.toml", "parent = \"loop\"")?;
-    write("no-set.toml", &format!("parent = \"digits\"\n{about}[evaluate]\nset = \"result-9\"\n"))?;
+    write("no-set.toml", &format!("parent = \"digits\"\n{about}[evaluate]\nsets = [\"result-9\"]\n"))?;
     let catalogue = Catalogue::new(dir.path());
     for (name, said) in [
         ("unknown-key", "learing_rate"),
@@ -135,7 +195,7 @@ fn files_that_are_wrong_are_named() -> Outcome {
 fn the_delta_lists_what_a_file_changes() -> Outcome {
     let catalogue = Catalogue::new(folder());
     let delta = catalogue.delta("digits-result-3")?;
-    assert!(delta.iter().any(|line| line == "evaluate.set: \"train\" → \"result-3\""), "{delta:?}");
+    assert!(delta.iter().any(|line| line == "evaluate.sets: [\"train\"] → [\"result-3\"]"), "{delta:?}");
     assert!(!delta.iter().any(|line| line.starts_with("training.")), "{delta:?}");
     Ok(())
 }

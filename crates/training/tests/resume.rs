@@ -27,7 +27,7 @@ fn data() -> &'static (ImageSet, Split, DataConfig) {
         let datasets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets");
         let mnist = MnistSource::Embedded { datasets }.load(Part::Train).unwrap();
         let set = digits::build(&mnist, DigitsConfig { transforms: 6 }).unwrap();
-        let text = "set = 'digits'\ntransforms = 6\n[[held_out]]\nname = 'seven'\nwhere = { digit = 7, style = 9, transform = 'mirror-x' }";
+        let text = "set = { digits = { transforms = 6 } }\n[[held_out]]\nname = 'seven'\nwhere = { digit = 7, style = 9, transform = 'mirror-x' }";
         let config: DataConfig = toml::from_str(text).unwrap();
         let split = Split::new(&set.factors, &set.combinations, &config.held_out).unwrap();
         (set, split, config)
@@ -56,6 +56,8 @@ fn config(seed: u64) -> RunConfig {
         model: "small".to_owned(),
         network: small_network(),
         data: data().2.clone(),
+        factors: data().0.factors.as_slice().to_vec(),
+        training_images: data().1.train.len(),
         data_sha256: "not looked at here".to_owned(),
         training: TrainingConfig {
             steps: 8,

@@ -2,39 +2,35 @@
 
 use anyhow::Result;
 use clap::Args;
-use multigen_data::sets::faces::DRAWING_VERSION;
 use multigen_training::judging::JudgeTraining;
 use multigen_training::train::Surroundings;
-use multigen_training::{device, faces_check};
+use multigen_training::{device, faces_check, provenance};
 
 use crate::interrupt;
+use crate::workspace::{self, Places};
 
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// Pixels of a side
-    #[arg(long, default_value_t = 71)]
-    size: usize,
     /// Updates of each classifier
-    #[arg(long, default_value_t = 600)]
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     steps: u64,
-    #[arg(long, default_value_t = 64)]
-    batch: usize,
-    #[arg(long, default_value_t = 1e-3)]
-    rate: f64,
+    #[command(flatten)]
+    places: Places,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let device = device::parse("cpu")?;
-    let around = Surroundings { device: &device, interrupt: interrupt::flag()?, quiet: false, commit: None };
-    let training = JudgeTraining {
-        steps: arguments.steps,
-        batch: arguments.batch,
-        learning_rate: arguments.rate,
-        test_images: 10_000,
-    };
-    println!("drawing {DRAWING_VERSION}");
-    for arm in faces_check::check(arguments.size, &training, around)? {
-        println!("{arm:?}");
+    let results = arguments.places.results()?;
+    results.check_writable()?;
+    let commit = provenance::commit(&arguments.places.root()?);
+    let around = Surroundings { device: &device, interrupt: interrupt::flag()?, quiet: false, commit: commit.as_ref() };
+    let training = JudgeTraining { steps: arguments.steps, batch: 64, learning_rate: 1e-3, test_images: 10_000 };
+    let mut sizes = Vec::new();
+    for size in faces_check::SIZES {
+        sizes.push((size, faces_check::check(size, &training, around)?));
     }
+    let text = faces_check::report(&sizes, &training, commit.as_ref(), &workspace::command_line());
+    multigen_measure::atomic_write(&results.faces_check(), text.as_bytes())?;
+    println!("{text}\n{}", results.faces_check().display());
     Ok(())
 }

@@ -41,7 +41,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use example::{EXAMPLE_TABLE, write_example};
+pub use example::{EXAMPLE_EXPERIMENT, EXAMPLE_TABLE, write_example};
 pub use report::{CheckReport, check};
 
 use crate::held_out::{HeldOut, Rule};

@@ -80,13 +80,23 @@ impl Lessons for Images {
         let mut photos = BTreeMap::new();
         let mut tested = Vec::with_capacity(self.train.len());
         for combination in &self.train.combinations {
-            let labels: Vec<usize> =
-                combination.iter().enumerate().filter(|(i, _)| Some(*i) != transform).map(|(_, level)| *level).collect();
+            let labels: Vec<usize> = combination
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| Some(*i) != transform)
+                .map(|(_, level)| *level)
+                .collect();
             let next = photos.len();
             tested.push(*photos.entry(labels).or_insert(next) % TWIN_PART == TWIN_PART - 1);
         }
         if !tested.contains(&true) {
-            return Err(Error::config("judge", format!("{} images are too few to tell how well it reads: expected at least {TWIN_PART} different ones", self.train.len())));
+            return Err(Error::config(
+                "judge",
+                format!(
+                    "{} images are too few to tell how well it reads: expected at least {TWIN_PART} different ones",
+                    self.train.len()
+                ),
+            ));
         }
         let factors: Vec<&str> = self.heads.iter().map(|(factor, _)| factor.as_str()).collect();
         let sides = (part(&self.train, |i| !tested[i])?, part(&self.train, |i| tested[i])?);

@@ -14,6 +14,24 @@ use crate::{Error, Result};
 /// The table's name in the folder.
 pub const EXAMPLE_TABLE: &str = "labels.csv";
 
+/// The experiment's name in the folder.
+pub const EXAMPLE_EXPERIMENT: &str = "shapes.toml";
+
+const EXPERIMENT: &str = r#"parent = "custom"
+title = "Shapes: a hue never seen on a star"
+
+[about]
+question = "Are yellow stars drawn, when stars of other hues and other yellow shapes were seen?"
+
+[dataset]
+images = "."
+table = "labels.csv"
+
+# The column `split` of the table names it.
+[evaluate]
+sets = ["unseen"]
+"#;
+
 const SIDE: u32 = 32;
 const SHAPES: [&str; 4] = ["moon", "square", "star", "triangle"];
 const HUES: [(&str, [u8; 3]); 4] =
@@ -91,6 +109,7 @@ fn fill(folder: &Path) -> std::io::Result<usize> {
         }
     }
     std::fs::write(folder.join(EXAMPLE_TABLE), table)?;
+    std::fs::write(folder.join(EXAMPLE_EXPERIMENT), EXPERIMENT)?;
     Ok(n_pictures)
 }
 
