@@ -46,6 +46,15 @@ fn the_readme_makes_and_checks_a_set() {
         says(&text, &["96 rows, 96 usable", "shape    4 levels", "train 90, unseen 6", "images = \"my-shapes\""]);
     }
 
+    // The README's experiment on it, in seconds.
+    let [own] = &commands("reproduce my-shapes")[..] else { panic!("one command trains on the example") };
+    let mut arguments = own.clone();
+    arguments.extend(["--profile", "smoke", "--results", "results"]);
+    stdout(&xtask(folder.path(), &arguments));
+    let summary = std::fs::read_to_string(folder.path().join("results/shapes-smoke/summary.md")).unwrap();
+    says(&summary, &["Shapes: a hue never seen on a star", "unseen (6 images)", "judge: hue", "my-shapes/labels.csv"]);
+    assert!(folder.path().join("results/shapes-smoke/grid-compact.png").exists());
+
     // The report ends with what an experiment file says; the same command reads it there.
     let text = stdout(&xtask(
         folder.path(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use multigen_data::sets::{custom, digits, faces, photographs};
-use multigen_data::{DigitsConfig, FacesConfig, HeldOut, ImageSet, MnistSource, Part};
+use multigen_data::{DigitsConfig, FacesConfig, HeldOut, ImageSet, MnistSource, Part, Rule, held_out};
 use multigen_measure::BaselineOptions;
 
 use crate::experiment::Experiment;
@@ -133,11 +133,45 @@ impl Data {
         self.without_noise.as_ref().unwrap_or(&self.set)
     }
 
-    /// An experiment's data of one seed, with what the set itself holds out.
+    /// An experiment's data of one seed, with what the set itself holds out, and without what photographs lack.
     pub(crate) fn for_seed(&self, data: &DataConfig, seed: u64) -> DataConfig {
         let mut data = data.for_seed(seed);
+        data.held_out.retain(|rule| !self.lacks(rule));
         data.held_out.extend(self.held_out.iter().cloned());
         data
+    }
+
+    /// Whether these are photographs, and none is there of what a rule holds out. A drawn set has all of its images, so
+    /// that there a rule without any is a mistake.
+    fn lacks(&self, rule: &HeldOut) -> bool {
+        let Rule::Where(levels) = &rule.rule else { return false };
+        let found = held_out::select_where(&rule.name, levels, &self.set.factors, &self.set.combinations);
+        self.are_photographs() && found.is_err()
+    }
+
+    /// Whether these are photographs, of which some may be missing.
+    pub(crate) fn are_photographs(&self) -> bool {
+        matches!(self.config, SetConfig::Faces { .. }) && self.drawn.is_none()
+    }
+
+    /// The sets of an experiment that can be measured: all but those of which there is no photograph.
+    ///
+    /// # Errors
+    /// When none is left.
+    pub(crate) fn measured<'a>(&self, experiment: &'a Experiment) -> Result<Vec<&'a String>> {
+        let rule = |set: &str| experiment.data.held_out.iter().find(|rule| rule.name == set);
+        let sets = experiment.evaluate.sets.iter();
+        let found: Vec<&String> = sets.filter(|set| !rule(set).is_some_and(|rule| self.lacks(rule))).collect();
+        if found.is_empty() {
+            let sets = experiment.evaluate.sets.join(", ");
+            return Err(Error::config(
+                "evaluate.sets",
+                format!(
+                    "there is no photograph of any of {sets}; add them, or run without --kdef and --mmi on drawn faces"
+                ),
+            ));
+        }
+        Ok(found)
     }
 
     /// What was drawn, where these are drawn faces.

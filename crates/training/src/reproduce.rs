@@ -191,10 +191,9 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
         let rules = data.for_seed(&experiment.data, seed).held_out;
         let split = Split::new(&data.set().factors, &data.set().combinations, &rules)?;
         let known = TrainingImages::new(data, &split)?;
-        let mut evaluated = experiment
-            .evaluate
-            .sets
-            .iter()
+        let mut evaluated = data
+            .measured(experiment)?
+            .into_iter()
             .map(|name| Evaluated::new(experiment, data, &split, (name, seed)))
             .collect::<Result<Vec<_>>>()?;
         for evaluated in &mut evaluated {
@@ -433,6 +432,9 @@ impl<'a> Evaluated<'a> {
         for label in &experiment.evaluate.show {
             let combination = truth.factors.parse(label)?;
             let index = truth.find(&combination);
+            if index.is_none() && data.are_photographs() {
+                continue;
+            }
             let of_experiment = |index: usize| {
                 let sets = &experiment.evaluate.sets;
                 sets.iter().any(|set| set == TRAIN && split.train.contains(&index))

@@ -1,0 +1,98 @@
+//! Photographs in the place of drawn faces, from the user's folder to a report: here a few drawn faces under KDEF's names.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use candle_core::Device;
+use image::{ImageFormat, Rgb, RgbImage};
+use multigen_data::MnistSource;
+use multigen_data::sets::faces::{self, Expression};
+use multigen_data::sets::photographs::{PhotoSet, Preparation, prepare};
+use multigen_measure::{Manifest, MetricRow, ResultsDir, read_rows};
+use multigen_training::dataset::{Data, Sources};
+use multigen_training::reproduce::{self, Options};
+use multigen_training::{Catalogue, Request};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A photograph of KDEF's size and name: a drawn face before a wall.
+fn photograph(folder: &Path, person: u32, expression: Expression, session: u32) -> Outcome {
+    const SIDE: usize = 400;
+    let face = faces::truth(person, expression, session, SIDE)?;
+    let picture = RgbImage::from_fn(562, 762, |x, y| {
+        let (x, y) = (x as usize, y as usize);
+        let (left, top) = (81, 180);
+        let inside = (left..left + SIDE).contains(&x) && (top..top + SIDE).contains(&y);
+        Rgb([0, 1, 2].map(|c| match inside {
+            true => (face[(c * SIDE + y - top) * SIDE + x - left] * 255.0).round() as u8,
+            false => 180,
+        }))
+    });
+    // Men are persons 0 to 34, women 35 to 69.
+    let (sex, number) = if person < 35 { ('M', person + 1) } else { ('F', person - 34) };
+    let emotion = match expression {
+        Expression::Disgust => "DI",
+        Expression::Happy => "HA",
+        _ => "SU",
+    };
+    let name = format!("{}{sex}{number:02}{emotion}S.JPG", if session == 0 { 'A' } else { 'B' });
+    Ok(picture.save_with_format(folder.join(name), ImageFormat::Png)?)
+}
+
+#[test]
+fn photographs_take_the_place_of_drawn_faces_and_what_is_missing_is_left_out() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let from = dir.path().join("photos");
+    std::fs::create_dir(&from)?;
+    // Person 56, whose happiness is a part of Result 3, has no photo; nor has person 4.
+    for person in [1, 5, 37, 55] {
+        for expression in [Expression::Disgust, Expression::Happy, Expression::Surprise] {
+            for session in 0..2 {
+                photograph(&from, person, expression, session)?;
+            }
+        }
+    }
+    let prepared = dir.path().join("prepared");
+    let datasets = root().join("datasets");
+    let preparation = Preparation { set: PhotoSet::Kdef, from: &from, out: &prepared, fresh: false };
+    let report = prepare(&preparation, &datasets, &|_, _| {})?;
+    assert_eq!(report.n_used(), 24, "{report}");
+
+    let overrides = ["data.set.faces.size=71", "models.default=[\"compact\"]", "steps=2", "batch=4"].map(str::to_owned);
+    let request = Request { profile: "smoke".to_owned(), overrides: overrides.to_vec(), ..Request::default() };
+    // The profile's own size is laid over the document's before the override.
+    let experiment = Catalogue::new(root().join("experiments")).resolve("kdef-result-3", &request)?;
+    let sources = Sources {
+        mnist: MnistSource::Embedded { datasets },
+        drawn_faces: dir.path().join("faces"),
+        kdef: Some(prepared),
+        mmi: None,
+    };
+    let data = Data::load(&experiment.data.set, &sources)?;
+    // 24 photos in six transforms.
+    assert_eq!(data.set().len(), 144);
+    let interrupt = AtomicBool::new(false);
+    let options = Options {
+        root: root(),
+        results: ResultsDir::new(dir.path().join("results")),
+        device: (Device::Cpu, "cpu".to_owned()),
+        seeds: vec![0],
+        interrupt: &interrupt,
+        quiet: true,
+        command: "a test".to_owned(),
+    };
+    let written = reproduce::run(&experiment, &data, &options)?;
+    let manifest = Manifest::read(&written.manifest())?;
+    assert!(manifest.dataset.contains("photo") && !manifest.dataset.contains("drawn"), "{}", manifest.dataset);
+    let judge = manifest.judge.ok_or("no judge")?;
+    assert!(judge.description.contains("twin") && judge.accuracy.contains_key("emotion"), "{judge:?}");
+    let mut sets: Vec<String> = read_rows::<MetricRow>(&written.metrics())?.into_iter().map(|row| row.set).collect();
+    sets.sort();
+    sets.dedup();
+    assert_eq!(sets, ["37-surprise", "55-disgust"]);
+    Ok(())
+}
