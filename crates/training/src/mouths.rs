@@ -132,3 +132,45 @@ fn known(shown: Shown) -> [f64; 2] {
     let asymmetry = faces::mouth_asymmetry(person, shown.expression(), session) * faces::disgust_side(person).sign();
     [f64::from(faces::mouth_opening(person, shown.expression(), session)), f64::from(asymmetry)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn true_mouths_are_read_as_they_are_known_in_every_transform_and_neutral_ones_are_left_out() {
+        let config = FacesConfig {
+            persons: vec![3, 5, 8],
+            left_out: vec![8],
+            expressions: vec![Expression::Neutral, Expression::Surprise, Expression::Disgust],
+            sessions: vec![0],
+            transforms: 4,
+            size: 71,
+            noise: false,
+        };
+        let set = faces::build(&config).unwrap();
+        let indices: Vec<usize> = (0..set.len()).collect();
+        let mut mouths = Mouths::new(&config, &set, &indices);
+        let subject = Subject { experiment: "e", model: "m", seed: 0, set: "s" };
+        let read = mouths.read(subject, &crate::evaluate::truth(&set, &indices).unwrap()).unwrap();
+        let known = mouths.known(subject, "truth").unwrap();
+        // Two persons, two of three expressions, four transforms, two measures; the known ones also of the mean person.
+        assert_eq!((read.len(), known.len()), (32, 64));
+        let of = |model: &'static str| known.iter().filter(move |row| row.model == model);
+        for (read, known) in read.iter().zip(of("truth")) {
+            assert_eq!((&read.combination, &read.metric), (&known.combination, &known.metric));
+            assert!((read.value - known.value).abs() < 0.005, "{read:?} {known:?}");
+        }
+        // Person 8 has no picture, so the mean of all others is the one other person.
+        let opening = |person, row: &MetricRow| {
+            let expected = faces::mouth_opening(person, Expression::Surprise, 0);
+            (row.value - f64::from(expected)).abs() < 1e-6
+        };
+        let surprise = |row: &&MetricRow| row.metric == MOUTH_OPENING && row.combination.contains("surprise");
+        assert!(
+            of(MEAN_PERSON)
+                .filter(surprise)
+                .all(|row| { opening(if row.combination.contains("person=0") { 5 } else { 3 }, row) })
+        );
+    }
+}

@@ -39,9 +39,22 @@ pub(crate) fn sheets(drawing: Drawing, sets: &[String]) -> Result<Vec<Sheet>> {
     };
     let mut sheets = Vec::new();
     sheets.extend(pairs(drawing, sets)?);
-    sheets.extend(matrices(drawing, (person, emotion))?);
-    sheets.extend(strips(drawing, (person, emotion))?);
+    if holds_out_a_pair(drawing, sets, (person, emotion)) {
+        sheets.extend(matrices(drawing, (person, emotion))?);
+        sheets.extend(strips(drawing, (person, emotion))?);
+    }
     Ok(sheets)
+}
+
+/// Whether one of the sets is all there is of a person with an emotion. Where none is, matrices and strips of persons and
+/// emotions show nothing that training had not shown; results that share a run would only keep them again.
+fn holds_out_a_pair(drawing: Drawing, sets: &[String], (person, emotion): (usize, usize)) -> bool {
+    let Drawing { truth, split, .. } = drawing;
+    let pair = |index: usize| truth.combinations.get(index).map(|c| (c.level(person), c.level(emotion)));
+    sets.iter().filter_map(|set| split.indices(set)).any(|indices| {
+        let Some(first) = indices.first().and_then(|&index| pair(index)) else { return false };
+        (0..truth.len()).filter(|&index| pair(index) == Some(first)).all(|index| indices.contains(&index))
+    })
 }
 
 /// Of every held-out set, truth above and generated below, a column per transform.
@@ -205,4 +218,63 @@ fn content_label(factors: &Factors, combination: &Combination, without: usize) -
 fn stacked(images: &[Array4<f32>]) -> Result<Array4<f32>> {
     let views: Vec<_> = images.iter().map(|images| images.view()).collect();
     concatenate(Axis(0), &views).map_err(|e| crate::Error::config("sheets", e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use multigen_data::sets::faces;
+    use multigen_models::presets;
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn a_held_out_pair_has_all_sheets_with_its_cells_framed_and_a_held_out_turn_only_its_row() {
+        let named = faces::named("mmi", 16).unwrap();
+        let truth = faces::build(&named.config).unwrap();
+        let split = Split::new(&truth.factors, &truth.combinations, &named.held_out).unwrap();
+        let levels: Vec<(String, usize)> = truth.factors.iter().map(|f| (f.name.clone(), f.n_levels())).collect();
+        let config = presets::generator_for("portrait", &levels, 16).unwrap();
+        let rng = &mut rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        let generator = Generator::new("portrait", &config, &Device::Cpu, rng).unwrap();
+        let device = Device::Cpu;
+        let drawing = Drawing {
+            generator: &generator,
+            model: "portrait",
+            seed: 0,
+            truth: &truth,
+            split: &split,
+            device: &device,
+        };
+        let of = |set: &str| sheets(drawing, &[set.to_owned()]).unwrap();
+        let slugs = |sheets: &[Sheet]| sheets.iter().map(|sheet| sheet.slug.clone()).collect::<Vec<_>>();
+
+        let pair = of("3-surprise");
+        assert_eq!(slugs(&pair), ["transforms", "matrix-truth", "matrix", "strip-persons", "strip-emotions"]);
+        pair.iter().for_each(|sheet| sheet.validate().unwrap());
+        // One content in six transforms, truth above generated, all of them held out.
+        assert_eq!((pair[0].rows.len(), pair[0].columns.len()), (2, 6));
+        assert!(pair[0].cells.iter().all(|cell| cell.framed) && pair[0].cells[6].caption.is_some());
+        assert_eq!(pair[0].rows[0], "truth\nperson 3, surprise");
+        // Seven emotions by seven persons; person 3 with the fourth emotion is framed: 3 · 7 + 3.
+        let framed: Vec<usize> = (0..49).filter(|&cell| pair[2].cells[cell].framed).collect();
+        assert_eq!(framed, [24]);
+        // The truth's cell is the truth.
+        let index = truth.find(&[3, 3, 0]).unwrap();
+        let cell = pair[1].images.index_axis(Axis(0), 24);
+        assert!(cell.iter().zip(truth.image(index).unwrap()).all(|(a, b)| a == b));
+        // A strip begins with the one person and ends with the other.
+        let strip = &pair[3].images;
+        let drawn = evaluate::draw(&generator, &truth, &[truth.find(&[1, 0, 0]).unwrap()]).unwrap();
+        let first = strip.index_axis(Axis(0), 0);
+        assert!(first.iter().zip(&drawn).all(|(a, b)| (a - b).abs() < 1e-5));
+        assert_eq!(strip.dim().0, 7 * (STEPS + 1));
+
+        let turn = of("5-neutral-rotate-90");
+        assert_eq!(slugs(&turn), ["transforms"]);
+        // Only the second column is held out, in both rows.
+        let framed: Vec<usize> = (0..12).filter(|&cell| turn[0].cells[cell].framed).collect();
+        assert_eq!(framed, [1, 7]);
+        assert!(sheets(drawing, &["train".to_owned()]).unwrap().is_empty());
+    }
 }
