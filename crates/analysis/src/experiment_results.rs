@@ -1,6 +1,7 @@
 //! Everything that one experiment left on disk, read and checked.
 
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 use multigen_measure::{
     EvaluationRow, ExperimentDir, HistoryRow, Manifest, MetricRow, ResultsDir, Samples, Sheet, read_rows, read_samples,
@@ -54,13 +55,7 @@ impl ExperimentResults {
     /// # Errors
     /// A broken samples file.
     pub fn samples(&self, model: &str) -> Result<Option<(u64, Vec<Samples>)>> {
-        for &seed in &self.manifest.seeds {
-            let path = self.dir.samples(model, seed);
-            if path.exists() {
-                return Ok(Some((seed, read_samples(&path)?)));
-            }
-        }
-        Ok(None)
+        self.of_first_seed(|seed| self.dir.samples(model, seed), read_samples)
     }
 
     /// The sheets of a model under the first seed that has some, with that seed.
@@ -68,13 +63,16 @@ impl ExperimentResults {
     /// # Errors
     /// A broken file of sheets.
     pub fn sheets(&self, model: &str) -> Result<Option<(u64, Vec<Sheet>)>> {
-        for &seed in &self.manifest.seeds {
-            let path = self.dir.sheets(model, seed);
-            if path.exists() {
-                return Ok(Some((seed, read_sheets(&path)?)));
-            }
-        }
-        Ok(None)
+        self.of_first_seed(|seed| self.dir.sheets(model, seed), read_sheets)
+    }
+
+    fn of_first_seed<T>(
+        &self,
+        path: impl Fn(u64) -> PathBuf,
+        read: impl Fn(&Path) -> multigen_measure::Result<T>,
+    ) -> Result<Option<(u64, T)>> {
+        let first = self.manifest.seeds.iter().map(|&seed| (seed, path(seed))).find(|(_, path)| path.exists());
+        first.map(|(seed, path)| Ok((seed, read(&path)?))).transpose()
     }
 
     /// The names of the trained models, in the order of the manifest.

@@ -198,7 +198,6 @@ impl Data {
             SetConfig::Digits { transforms } => {
                 Ok(Box::new(Handwriting::new(&self.sources.mnist, DigitsConfig { transforms: *transforms })?))
             }
-            // A session is drawn anew for every person: there is nothing in an image that would say which one it is.
             _ => match self.drawn_faces() {
                 Some(config) => {
                     let drawn = |sessions: Vec<u32>| {
@@ -215,7 +214,8 @@ impl Data {
         }
     }
 
-    /// The factors that a judge reads.
+    /// The factors that a judge reads: all but the session, which is drawn anew for every person, so that nothing in an
+    /// image says which one it is.
     fn read_factors(&self) -> Vec<&str> {
         self.set.factors.iter().map(|factor| factor.name.as_str()).filter(|name| *name != "session").collect()
     }

@@ -80,7 +80,10 @@ impl<'a> Mouths<'a> {
             let Some(shown) = self.shown(index)? else { continue };
             let level = transform_place.and_then(|place| self.set.combinations.get(index)?.level(place)).unwrap_or(0);
             let pixels: Vec<f32> = image.iter().copied().collect();
-            let upright = all.get(level).map_or(pixels.clone(), |t| t.inverse().apply(self.config.size, &pixels));
+            let upright = match all.get(level) {
+                Some(transform) => transform.inverse().apply(self.config.size, &pixels),
+                None => pixels,
+            };
             let reader = match self.readers.entry(shown) {
                 std::collections::btree_map::Entry::Occupied(reader) => reader.into_mut(),
                 std::collections::btree_map::Entry::Vacant(place) => {
