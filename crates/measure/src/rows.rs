@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::atomic_write::{atomic_write, atomic_write_with};
 use crate::error::{Error, Result};
 
+/// The model under which the mean over the other persons stands, where drawn faces say what theirs is.
+pub const MEAN_PERSON: &str = "baseline: mean person";
 /// Metric: whether a judge reads every factor of an image right.
 pub const JUDGE_JOINT: &str = "judge_all factors";
 /// Metric: the product of a judge's accuracies over a set, one per factor, which [`JUDGE_JOINT`]'s mean would be if errors

@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 
 use multigen_data::sets::faces::{self, Expression, FacesConfig, MouthReader};
 use multigen_data::{ImageSet, transforms};
-use multigen_measure::{MOUTH_ASYMMETRY, MOUTH_OPENING, MetricRow};
+use multigen_measure::{MEAN_PERSON, MOUTH_ASYMMETRY, MOUTH_OPENING, MetricRow};
 use ndarray::Array4;
 
 use crate::evaluate::Subject;
 use crate::{Error, Result};
-
-/// The name under which the mean over the other persons stands in the tables.
-const MEAN_PERSON: &str = "baseline: mean person";
 
 /// The expressions whose mouths are measured: those that open it, and the one that raises it unevenly.
 const MEASURED: [Expression; 3] = [Expression::Surprise, Expression::Happy, Expression::Disgust];

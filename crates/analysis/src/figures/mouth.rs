@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use multigen_measure::{MOUTH_ASYMMETRY, MOUTH_OPENING, MetricRow};
+use multigen_measure::{MEAN_PERSON, MOUTH_ASYMMETRY, MOUTH_OPENING, MetricRow};
 use plotters::prelude::*;
 
 use crate::error::Result;
@@ -16,8 +16,6 @@ use crate::figures::canvas::{Area, Drawn, FAINT_INK, INK, RULE, png, text_centre
 use crate::figures::curves::{colour, legend};
 use crate::labels::{TRUTH, is_trained};
 
-/// The model under which the mean person's figures stand.
-pub const MEAN_PERSON: &str = "baseline: mean person";
 /// The set of what training sees; its mouths say nothing about what was held out.
 const TRAIN: &str = "train";
 
