@@ -10,6 +10,7 @@
 //! | fully connected layer, on rows and on rows picked from tables | [`linear`](mod@linear), [`gathered_linear`](mod@gathered_linear) |
 //! | activations, alone and inside the operators above | [`prelu`](mod@prelu), [`leaky_relu`](mod@leaky_relu), [`activation`] |
 //! | pooling, normalisation | [`max_pool2d`](mod@max_pool2d), [`local_response_norm`](mod@local_response_norm) |
+//! | sampling under affine maps, and under a flow | [`affine_sample`](mod@affine_sample), [`warp`](mod@warp) |
 //! | regularisation | [`dropout`](mod@dropout) |
 //! | losses | [`squared_error`](mod@squared_error), [`softmax_cross_entropy`](mod@softmax_cross_entropy) |
 //! | training | [`gradient_buffers`], [`adam`], [`recycling_allocator`] |
@@ -41,6 +42,7 @@ pub mod squared_error;
 pub mod timing;
 mod toom_cook;
 mod transpose;
+pub mod warp;
 mod weighted;
 
 pub use activation::Activation;
@@ -64,3 +66,4 @@ pub use prelu::{prelu, prelu_portable};
 pub use recycling_allocator::RecyclingAllocator;
 pub use softmax_cross_entropy::{softmax_cross_entropy, softmax_cross_entropy_portable};
 pub use squared_error::{squared_error, squared_error_portable};
+pub use warp::{warp, warp_portable};
