@@ -207,6 +207,7 @@ fn cases() -> Result<Vec<Case>> {
                 ops::affine_sample(&t[0], &maps, &t[1], 28)
             }),
         )?,
+        case("warp", "128 × 3, 71×71", &[&[128, 3, 71, 71], &[128, 2, 71, 71]], Box::new(|t| ops::warp(&t[0], &t[1])))?,
         case(
             "squared_error",
             "128 × 3, 28×28",
