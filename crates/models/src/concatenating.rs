@@ -395,6 +395,6 @@ impl Concatenating {
             .as_ref()
             .map(|head| section(format_args!("mask_head"), &images, |images| head.forward(images, &Activated::Linear)))
             .transpose()?; // [n, 2, h, w]
-        Ok(Drawn { images, mask_logits })
+        Ok(Drawn { images, mask_logits, instead_of_truth: None })
     }
 }

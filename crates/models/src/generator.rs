@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::concatenating::{Concatenating, ConcatenatingConfig};
 use crate::operator::{Operator, OperatorConfig};
-use crate::portrait::{Portrait, PortraitConfig};
+use crate::portrait::{self, Portrait, PortraitConfig, REMEMBERING, Stretch};
 use crate::{Error, LevelTable, Params, Result};
 
 /// The description of a generator. [`crate::presets`] holds the named ones.
@@ -79,6 +79,9 @@ pub struct Drawn {
     pub images: Tensor,
     /// Logits of background and foreground `[n, 2, h, w]`, from a network with a mask head.
     pub mask_logits: Option<Tensor>,
+    /// Of a generator that teaches itself by what it remembers: images `[n, 3, h, w]` that training compares `images`
+    /// with, instead of the batch's.
+    pub instead_of_truth: Option<Tensor>,
 }
 
 #[derive(Debug)]
@@ -130,6 +133,41 @@ impl Generator {
             Layers::Operator(net) => net.forward(levels, self.params.device()),
             Layers::Portrait(net) => net.forward(levels, self.params.device()),
         }
+    }
+
+    /// The first steps, of `steps` in all, in which a generator learns to remember what it later draws from. The learning
+    /// rate's schedule runs once over them and once over the rest.
+    pub fn remembering_steps(&self, steps: u64) -> u64 {
+        match &self.layers {
+            Layers::Portrait(_) => ((steps as f64 * REMEMBERING).round() as u64).clamp(1, steps.max(1)),
+            _ => 0,
+        }
+    }
+
+    /// Draws what training looks at in `step` of `steps`: what [`Self::forward`] draws, or what the generator remembers.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn forward_to_learn(&self, levels: &LevelTable, step: u64, steps: u64) -> Result<Drawn> {
+        match &self.layers {
+            Layers::Portrait(net) => {
+                levels.check(&self.name, &self.factors)?;
+                net.forward_to_learn(levels, self.stretch(step, steps), self.params.device())
+            }
+            _ => self.forward(levels),
+        }
+    }
+
+    /// Whether a parameter learns in `step` of `steps`.
+    pub fn learns(&self, parameter: &str, step: u64, steps: u64) -> bool {
+        match &self.layers {
+            Layers::Portrait(_) => portrait::learns(parameter, self.stretch(step, steps)),
+            _ => true,
+        }
+    }
+
+    fn stretch(&self, step: u64, steps: u64) -> Stretch {
+        if step < self.remembering_steps(steps) { Stretch::Remembering } else { Stretch::Redrawing }
     }
 
     /// Draws mixtures: rows of weights of each factor's levels instead of a level, one half and one half for example. A

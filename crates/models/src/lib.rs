@@ -15,6 +15,7 @@ pub mod operator;
 pub mod params;
 pub mod portrait;
 pub mod presets;
+pub(crate) mod redrawing;
 pub mod spatial;
 
 pub use activation::Activation;

@@ -332,5 +332,5 @@ fn coloured(images: Tensor, colours: Option<Tensor>) -> Result<Drawn> {
             grey.broadcast_mul(&colours.unsqueeze(2)?)?.reshape((n, N_CHANNELS, h, w))? // [n, 3, h, w]
         }
     };
-    Ok(Drawn { images, mask_logits: None })
+    Ok(Drawn { images, mask_logits: None, instead_of_truth: None })
 }

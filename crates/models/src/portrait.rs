@@ -1,34 +1,39 @@
-//! The `portrait` generator, ours: an emotion redraws a portrait, a transform moves it (SPEC §4: factors that act).
+//! The `portrait` generator, ours: it remembers portraits, draws an emotion from those of the other emotions, and moves
+//! the result (SPEC §4: factors that act).
 //!
 //! ```text
-//! person, session → portrait [3, s, s], learned pixel by pixel
-//!   ─(emotion: + a small convolutional network of the portrait, whose channels it scales and shifts)→
+//! person, session → a remembered portrait [3, s, s] per emotion seen of them, learned pixel by pixel
+//!   ─(emotion: the portraits of all *other* emotions, each moved by a flow, mixed, and a residual; one network for all)→
 //!   ─(transform: pixels moved by an affine map)→ image
 //! ```
 //!
-//! The network that redraws is one for all persons. It sees the portrait, and so where this person's mouth is and what
-//! colour the lips have; what an emotion does is learned from everybody who shows it, and carried over to a person who
-//! was never seen with it. The network halves the portrait three times and doubles it again, adding what it had at each
-//! size on the way down (a U-Net, Ronneberger et al. 2015); levels act by a scale and a shift per channel (FiLM, Perez et
-//! al. 2018).
+//! What is drawn never looks at what is remembered of the very combination: a person's surprise is drawn from the same
+//! person's happiness and disgust, whether it was seen or not. So the network meets in training what it meets with a
+//! combination that was held out, and is as good there; were it to learn on portraits that have the emotion in them, it
+//! would learn to look at them (docs/operator.md). Only where a person was seen with a single emotion is that one drawn
+//! from itself.
+//!
+//! The network sees the portraits, and so where this person's mouth is and what colour the lips have; what an emotion
+//! does is learned from everybody who shows it, and carried over to a person who was never seen with it.
+//!
+//! Training has two stretches: first the portraits are learned, then, with the portraits as its images, the network.
 
 use candle_core::{DType, Device, Tensor};
-use multigen_ops::{Conv2dConfig, timing::section};
+use multigen_ops::{self as ops, timing::section};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::activation::Activated;
-use crate::layers::{Conv2d, ConvTranspose2d, LayerFilling, Upsampling};
+use crate::redrawing::Redrawing;
 use crate::spatial::{Bank, Spatial, mixed};
-use crate::{Activation, Drawn, Error, Filling, LevelTable, Multipliers, Params, Result};
+use crate::{Drawn, Error, Filling, LevelTable, Multipliers, Params, Result};
 
 /// What a factor does.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
-    /// It says whose portrait it is; there is one for every combination of such factors.
+    /// It says whose portraits they are.
     Sits,
-    /// It redraws the portrait.
+    /// It redraws the portraits of its other levels.
     Redraws,
     /// It moves the pixels by a gated bank of affine maps.
     Moves {
@@ -78,8 +83,9 @@ impl PortraitConfig {
         if count(|part| matches!(part, Part::Sits)) == 0 {
             return Err(wrong("no factor that sits: expected at least one".to_owned()));
         }
-        if count(|part| matches!(part, Part::Redraws)) == 0 {
-            return Err(wrong("no factor that redraws, such as emotion: expected at least one".to_owned()));
+        if count(|part| matches!(part, Part::Redraws)) != 1 {
+            let n = count(|part| matches!(part, Part::Redraws));
+            return Err(wrong(format!("{n} factors that redraw, such as emotion: expected one")));
         }
         if count(|part| matches!(part, Part::Moves { .. })) > 1 {
             return Err(wrong("two factors move pixels: expected at most one".to_owned()));
@@ -105,34 +111,17 @@ impl PortraitConfig {
     pub(crate) fn what_it_is_told(&self) -> String {
         let of_factor = |factor: &PartOf| match factor.part {
             Part::Sits => None,
-            Part::Redraws => Some(format!("that {} redraws a portrait", factor.factor)),
+            Part::Redraws => Some(format!("that {} redraws what is remembered of its other levels", factor.factor)),
             Part::Moves { bank } => Some(bank.what_it_is_told(&factor.factor)),
         };
         self.factors.iter().filter_map(of_factor).collect::<Vec<_>>().join("; ")
     }
 
+    /// One for every combination of levels but those that move.
     fn n_portraits(&self) -> usize {
-        let sitting = self.factors.iter().filter(|factor| factor.part == Part::Sits);
-        sitting.fold(1, |product: usize, factor| product.saturating_mul(factor.levels))
+        let remembered = self.factors.iter().filter(|factor| !matches!(factor.part, Part::Moves { .. }));
+        remembered.fold(1, |product: usize, factor| product.saturating_mul(factor.levels))
     }
-}
-
-/// A convolution, its activation, and the scale and shift of every channel by each level of every factor that redraws.
-#[derive(Debug)]
-struct Stage {
-    name: String,
-    conv: Conv2d,
-    activation: Activated,
-    /// Per factor that redraws `[levels, 2·channels]`: scales less one, then shifts.
-    acts: Vec<Tensor>,
-}
-
-/// A transposed convolution with its activation.
-#[derive(Debug)]
-struct Doubling {
-    name: String,
-    deconv: ConvTranspose2d,
-    activation: Activated,
 }
 
 /// A portrait generator with its parameters in a [`Params`].
@@ -140,22 +129,39 @@ struct Doubling {
 pub struct Portrait {
     /// Places and levels of the factors that sit.
     sitting: Vec<(usize, usize)>,
-    /// The same of those that redraw.
-    redrawing: Vec<(usize, usize)>,
-    portraits: Tensor, // [n, 3·s·s]
-    /// What each level of a factor that redraws changes in everybody's portrait, `[levels, 3·s·s]` each.
-    changes: Vec<Tensor>,
-    stages: Vec<Stage>,
-    doublings: Vec<Doubling>,
+    /// The same of the one that redraws.
+    redrawing: (usize, usize),
+    /// What is remembered, `[sitters·levels, 3·s·s]`: levels innermost.
+    portraits: Tensor,
+    /// What each level changes in everybody's portrait, `[levels, 3·s·s]`.
+    changes: Tensor,
+    network: Redrawing,
     spatial: Option<(usize, Spatial)>,
     size: usize,
 }
 
+/// What a portrait generator learns in a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stretch {
+    /// The portraits.
+    Remembering,
+    /// The network that redraws them.
+    Redrawing,
+}
+
+/// The share of all steps in which portraits are learned.
+pub(crate) const REMEMBERING: f64 = 0.4;
+
 const IMAGE_CHANNELS: usize = 3;
 
+/// A portrait that was never shown still has this value everywhere, to the bit.
+const NEVER_SHOWN: f64 = 0.5;
+
 /// Portraits learn faster than weights: a pixel has half a unit to go, and gets a gradient only when its person is in the
-/// batch.
-const PORTRAIT_RATE: Multipliers = Multipliers { learning_rate: 5.0, decay: 0.0 };
+/// batch with this emotion, one step in six or so.
+const PORTRAIT_RATE: Multipliers = Multipliers { learning_rate: 25.0, decay: 0.0 };
+/// What an emotion changes is in every batch.
+const CHANGE_RATE: Multipliers = Multipliers { learning_rate: 5.0, decay: 0.0 };
 
 impl Portrait {
     /// Draws the parameters.
@@ -168,61 +174,28 @@ impl Portrait {
             let places = config.factors.iter().enumerate().filter(|(_, factor)| factor.part == wanted);
             places.map(|(place, factor)| (place, factor.levels)).collect()
         };
-        let (sitting, redrawing) = (of_part(Part::Sits), of_part(Part::Redraws));
-        let shape = [config.n_portraits(), IMAGE_CHANNELS * size * size];
-        let portraits = params.create("portraits", &shape, Filling::Constant(0.5), PORTRAIT_RATE, rng)?;
-        let changes = redrawing.iter().map(|&(place, levels)| {
-            let name = format!("changes.{}", config.factors[place].factor);
-            params.create(&name, &[levels, shape[1]], Filling::Constant(0.0), PORTRAIT_RATE, rng)
-        });
-        let changes = changes.collect::<Result<Vec<_>>>()?;
-
-        // Sizes s, s/2, s/4, s/8 (rounded up), and a further stage at the smallest: a stage there sees a whole mouth.
-        let [w1, w2, w3] = config.widths;
-        let plan = [(IMAGE_CHANNELS, w1, 5, 2), (w1, w2, 3, 2), (w2, w3, 3, 2), (w3, w3, 3, 1)];
-        let mut stages = Vec::new();
-        let mut sizes = vec![size];
-        for (i, (n_in, n_out, kernel, stride)) in plan.into_iter().enumerate() {
-            let name = format!("redraw.conv{}", i + 1);
-            let geometry = Conv2dConfig { stride, padding: kernel / 2 };
-            let shape = [n_out, n_in, kernel, kernel];
-            let conv = Conv2d::build(params, &name, shape, geometry, LayerFilling::default(), rng)?;
-            let activation = Activation::Prelu.build(params, &format!("{name}.prelu"), n_out, rng)?;
-            let acts = redrawing.iter().map(|&(place, levels)| {
-                let factor = &config.factors[place].factor;
-                let filling = Filling::Gaussian(0.05);
-                params.create(&format!("{name}.{factor}"), &[levels, 2 * n_out], filling, Multipliers::default(), rng)
-            });
-            let acts = acts.collect::<Result<Vec<_>>>()?;
-            stages.push(Stage { name, conv, activation, acts });
-            if stride == 2 {
-                sizes.push(sizes[i].div_ceil(2));
-            }
-        }
-        let mut doublings = Vec::new();
-        for (i, (n_in, n_out)) in [(w3, w2), (w2, w1), (w1, IMAGE_CHANNELS)].into_iter().enumerate() {
-            let name = format!("redraw.deconv{}", i + 1);
-            // From n to 2n by a kernel of 4, to 2n − 1 by a kernel of 5.
-            let (kernel, padding) = if sizes[2 - i].is_multiple_of(2) { (4, 1) } else { (5, 2) };
-            let layer = Upsampling { channels: n_out, kernel, stride: 2, padding, conv3: false };
-            let is_last = n_out == IMAGE_CHANNELS && i == 2;
-            let filling = match is_last {
-                // At the start nothing is redrawn.
-                true => LayerFilling { weight: Filling::Gaussian(0.001), ..LayerFilling::default() },
-                false => LayerFilling::default(),
-            };
-            let deconv = ConvTranspose2d::build(params, &name, n_in, layer, filling, rng)?;
-            let activation = if is_last { Activation::Linear } else { Activation::Prelu };
-            let activation = activation.build(params, &format!("{name}.prelu"), n_out, rng)?;
-            doublings.push(Doubling { name, deconv, activation });
-        }
+        let sitting = of_part(Part::Sits);
+        let Some(&redrawing) = of_part(Part::Redraws).first() else {
+            let problem = "no factor that redraws: expected one".to_owned();
+            return Err(Error::Description { network: network.to_owned(), problem });
+        };
+        let (place, levels) = redrawing;
+        let pixels = IMAGE_CHANNELS * size * size;
+        let start = Filling::Constant(NEVER_SHOWN as f32);
+        let portraits = params.create("portraits", &[config.n_portraits(), pixels], start, PORTRAIT_RATE, rng)?;
+        let name = format!("changes.{}", config.factors[place].factor);
+        let changes = params.create(&name, &[levels, pixels], Filling::Constant(0.0), CHANGE_RATE, rng)?;
+        // Of the estimate and of every portrait a flow and a logit; one residual.
+        let sources = levels + 1;
+        let channels = [IMAGE_CHANNELS * sources, 3 * sources + IMAGE_CHANNELS];
+        let network = Redrawing::build(params, config.widths, size, channels, levels, rng)?;
         let mut spatial = None;
         for (PartOf { levels, part, .. }, place) in config.factors.iter().zip(0..) {
             if let Part::Moves { bank } = *part {
                 spatial = Some((place, Spatial::affine(params, bank, *levels, rng)?));
             }
         }
-        Ok(Self { sitting, redrawing, portraits, changes, stages, doublings, spatial, size })
+        Ok(Self { sitting, redrawing, portraits, changes, network, spatial, size })
     }
 
     /// Draws a batch: every redrawn portrait once, then every transform of it that the batch shows.
@@ -230,82 +203,196 @@ impl Portrait {
     /// # Shapes
     /// `[n]` levels per factor → images `[n, 3, size, size]`.
     pub(crate) fn forward(&self, levels: &LevelTable, device: &Device) -> Result<Drawn> {
-        let places: Vec<usize> = self.sitting.iter().chain(&self.redrawing).map(|(place, _)| *place).collect();
-        let (first_rows, drawn_of) = levels.distinct(&places);
-        let rows: Vec<u32> = first_rows
-            .iter()
-            .map(|&row| self.sitting.iter().fold(0, |at, &(place, n)| at * n as u32 + levels.column(place)[row]))
-            .collect();
-        let portraits = self.portraits.index_select(&Tensor::new(rows, device)?, 0)?; // [u, 3·s·s]
-        let codes = self.redrawing.iter().map(|&(place, n)| {
-            let column: Vec<u32> = first_rows.iter().map(|&row| levels.column(place)[row]).collect();
-            Ok(Tensor::eye(n, DType::F32, device)?.index_select(&Tensor::new(column, device)?, 0)?) // [u, levels]
-        });
-        let drawn = self.redrawn(&portraits, &codes.collect::<Result<Vec<_>>>()?)?; // [u, 3, s, s]
-        let images = match &self.spatial {
-            None => drawn.index_select(&Tensor::new(drawn_of, device)?, 0)?,
-            Some((place, spatial)) => section(format_args!("action"), &drawn, |drawn| {
-                spatial.moved(drawn, levels.column(*place), &drawn_of, self.size)
-            })?,
-        }; // [n, 3, s, s]
-        Ok(Drawn { images, mask_logits: None })
+        let rows = Rows::of(self, levels);
+        let images = self.moved(&self.redrawn_rows(&rows, device)?, levels, rows.drawn_of, device)?;
+        Ok(Drawn { images, mask_logits: None, instead_of_truth: None })
     }
 
-    /// Draws mixtures of levels: the weighted sum of portraits, redrawn by mixed scales and shifts.
+    /// What training looks at: portraits as the batch shows them, or redrawn ones beside those that are remembered.
+    ///
+    /// # Shapes
+    /// `[n]` levels per factor → while remembering images `[n, 3, size, size]`, afterwards one `[u, 3, size, size]` per
+    /// distinct portrait.
+    pub(crate) fn forward_to_learn(&self, levels: &LevelTable, stretch: Stretch, device: &Device) -> Result<Drawn> {
+        let rows = Rows::of(self, levels);
+        let n_levels = self.redrawing.1 as u32;
+        let own: Vec<u32> = rows.sitters.iter().zip(&rows.levels).map(|(who, level)| who * n_levels + level).collect();
+        let own = self.portraits.index_select(&Tensor::new(own, device)?, 0)?; // [u, 3·s·s]
+        let own = self.as_images(&own)?;
+        Ok(match stretch {
+            Stretch::Remembering => {
+                let images = self.moved(&own, levels, rows.drawn_of, device)?;
+                Drawn { images, mask_logits: None, instead_of_truth: None }
+            }
+            Stretch::Redrawing => {
+                let images = self.redrawn_rows(&rows, device)?;
+                Drawn { images, mask_logits: None, instead_of_truth: Some(own.detach()) }
+            }
+        })
+    }
+
+    /// Draws mixtures of levels: from the weighted sums of portraits, towards mixed levels.
     ///
     /// # Shapes
     /// `[n, levels]` per factor → images `[n, 3, size, size]`.
     pub(crate) fn forward_mixed(&self, codes: &[Tensor]) -> Result<Drawn> {
         let n = codes.first().map_or(Ok(0), |code| code.dim(0))?;
-        let mut weights = Tensor::ones((n, 1), DType::F32, self.portraits.device())?;
+        let device = self.portraits.device();
+        let mut weights = Tensor::ones((n, 1), DType::F32, device)?;
         for &(place, levels) in &self.sitting {
             let n_columns = weights.dim(1)?;
             let outer = weights.unsqueeze(2)?.broadcast_mul(&codes[place].unsqueeze(1)?)?; // [n, columns, levels]
             weights = outer.reshape((n, n_columns * levels))?;
         }
-        let redrawing: Vec<Tensor> = self.redrawing.iter().map(|&(place, _)| codes[place].clone()).collect();
-        let mut images = self.redrawn(&weights.matmul(&self.portraits)?, &redrawing)?; // [n, 3, s, s]
+        let (place, n_levels) = self.redrawing;
+        let (n_sitters, pixels) = (weights.dim(1)?, self.portraits.dim(1)?);
+        let all = self.portraits.detach().reshape((n_sitters, n_levels, pixels))?;
+        let shown = Tensor::new(were_shown(&all)?, device)?; // [sitters, levels]
+        let share = weights.matmul(&shown)?; // [n, levels]
+        let sum = weights.matmul(&all.broadcast_mul(&shown.unsqueeze(2)?)?.reshape((n_sitters, n_levels * pixels))?)?;
+        let portraits = sum
+            .reshape((n, n_levels, pixels))?
+            .broadcast_div(&share.maximum(f64::from(f32::EPSILON))?.unsqueeze(2)?)?;
+        let mut images = self.redrawn(&portraits, &share.to_vec2()?, &codes[place])?; // [n, 3, s, s]
         if let Some((place, spatial)) = &self.spatial {
             images = mixed(&codes[*place], |level| spatial.moved_to(&images, level, self.size))?;
         }
-        Ok(Drawn { images, mask_logits: None })
+        Ok(Drawn { images, mask_logits: None, instead_of_truth: None })
     }
 
-    /// Portraits `[u, 3·s·s]` and per factor that redraws `[u, levels]` → `[u, 3, s, s]`.
-    fn redrawn(&self, portraits: &Tensor, codes: &[Tensor]) -> Result<Tensor> {
-        let u = portraits.dim(0)?;
-        let mut portraits = portraits.clone();
-        for (code, changes) in codes.iter().zip(&self.changes) {
-            portraits = (portraits + code.matmul(changes)?)?; // [u, 3·s·s]
+    /// Portraits `[u, 3, s, s]` as the batch shows them → `[n, 3, s, s]`.
+    fn moved(&self, portraits: &Tensor, levels: &LevelTable, drawn_of: Vec<u32>, device: &Device) -> Result<Tensor> {
+        match &self.spatial {
+            None => Ok(portraits.index_select(&Tensor::new(drawn_of, device)?, 0)?),
+            Some((place, spatial)) => section(format_args!("action"), portraits, |portraits| {
+                spatial.moved(portraits, levels.column(*place), &drawn_of, self.size)
+            }),
         }
-        let portraits = portraits.reshape((u, IMAGE_CHANNELS, self.size, self.size))?;
-        let mut x = portraits.detach();
-        let mut on_the_way = Vec::new();
-        for Stage { name, conv, activation, acts } in &self.stages {
-            x = section(format_args!("{name}"), &x, |x| -> Result<Tensor> {
-                let x = conv.forward(x, activation)?; // [u, c, h, w]
-                let c = x.dim(1)?;
-                let mut act: Option<Tensor> = None;
-                for (code, of_level) in codes.iter().zip(acts) {
-                    let own = code.matmul(of_level)?; // [u, 2·c]
-                    act = Some(match act {
-                        Some(act) => (act + own)?,
-                        None => own,
-                    });
-                }
-                let Some(act) = act else { return Ok(x) };
-                let scale = (act.narrow(1, 0, c)? + 1.0)?.reshape((u, c, 1, 1))?;
-                let shift = act.narrow(1, c, c)?.reshape((u, c, 1, 1))?;
-                Ok(x.broadcast_mul(&scale)?.broadcast_add(&shift)?)
-            })?;
-            on_the_way.push(x.clone());
-        }
-        for (Doubling { name, deconv, activation }, i) in self.doublings.iter().zip(0..) {
-            x = section(format_args!("{name}"), &x, |x| deconv.forward(x, activation))?; // twice the size
-            if i < 2 {
-                x = (x + &on_the_way[1 - i])?;
-            }
-        }
-        Ok((x + portraits)?)
     }
+
+    fn redrawn_rows(&self, rows: &Rows, device: &Device) -> Result<Tensor> {
+        let (u, n_levels) = (rows.sitters.len(), self.redrawing.1);
+        let all: Vec<u32> = rows
+            .sitters
+            .iter()
+            .flat_map(|who| (0..n_levels as u32).map(move |level| who * n_levels as u32 + level))
+            .collect();
+        let portraits = self.portraits.detach().index_select(&Tensor::new(all, device)?, 0)?;
+        let portraits = portraits.reshape((u, n_levels, portraits.dim(1)?))?;
+        let levels = Tensor::new(rows.levels.as_slice(), device)?;
+        let code = Tensor::eye(n_levels, DType::F32, device)?.index_select(&levels, 0)?; // [u, levels]
+        self.redrawn(&portraits, &were_shown(&portraits)?, &code)
+    }
+
+    /// Remembered portraits `[u, levels, 3·s·s]`, how far each was shown, and the level to draw `[u, levels]` →
+    /// `[u, 3, s, s]`.
+    fn redrawn(&self, portraits: &Tensor, shown: &[Vec<f32>], code: &Tensor) -> Result<Tensor> {
+        let (u, n_levels, _) = portraits.dims3()?;
+        let device = portraits.device();
+        let given: Vec<Vec<f32>> =
+            shown.iter().zip(code.to_vec2::<f32>()?).map(|(shown, code)| given(shown, &code)).collect();
+        let weights: Vec<Vec<f32>> = given
+            .iter()
+            .map(|given| {
+                let sum: f32 = given.iter().sum();
+                given.iter().map(|g| if sum > 0.0 { g / sum } else { 0.0 }).collect()
+            })
+            .collect();
+        let (given, weights) = (Tensor::new(given, device)?, Tensor::new(weights, device)?); // [u, levels]
+
+        // The sum of effects: this person without any emotion, then with everybody's change by this one.
+        let changes = self.changes.detach();
+        let mean = weights.unsqueeze(1)?.matmul(portraits)?.squeeze(1)?; // [u, 3·s·s]
+        let mut without = (mean - weights.matmul(&changes)?)?;
+        let nothing = (1.0 - weights.sum_keepdim(1)?)?.clamp(0.0, 1.0)?; // [u, 1]
+        if nothing.max_all()?.to_scalar::<f32>()? > 0.5 {
+            without = (without + nothing.matmul(&self.anybody()?)?)?;
+        }
+        let change = code.matmul(&self.changes)?; // [u, 3·s·s], its gradient as though the sum were drawn
+        let estimate = (&without + change.detach())?;
+
+        // What was not shown, or is to be drawn, is filled in by the sum of effects.
+        let filled = without.unsqueeze(1)?.broadcast_add(&changes.unsqueeze(0)?)?; // [u, levels, 3·s·s]
+        let given = given.unsqueeze(2)?;
+        let known = (portraits.broadcast_mul(&given)? + filled.broadcast_mul(&(1.0 - &given)?)?)?;
+        let sources = Tensor::cat(&[&estimate.unsqueeze(1)?, &known], 1)?; // [u, sources, 3·s·s]
+
+        let (s, n_sources) = (self.size, n_levels + 1);
+        let seen = sources.reshape((u, n_sources * IMAGE_CHANNELS, s, s))?;
+        let out = self.network.forward(&seen, code)?; // [u, 3·sources + 3, s, s]
+        section(format_args!("mixing"), &out, |out| {
+            let flow = (out.narrow(1, 0, 2 * n_sources)? * (s as f64 / 2.0))?.reshape((u * n_sources, 2, s, s))?;
+            let warped = ops::warp(&sources.reshape((u * n_sources, IMAGE_CHANNELS, s, s))?, &flow)?;
+            let logits = out.narrow(1, 2 * n_sources, n_sources)?;
+            // At the start one half is the sum of effects.
+            let first: Vec<f32> =
+                (0..n_sources).map(|source| if source == 0 { (n_levels as f32).ln() } else { 0.0 }).collect();
+            let logits = logits.broadcast_add(&Tensor::new(first, device)?.reshape((1, n_sources, 1, 1))?)?;
+            let shares = candle_nn::ops::softmax(&logits, 1)?.unsqueeze(2)?; // [u, sources, 1, s, s]
+            let warped = warped.reshape((u, n_sources, IMAGE_CHANNELS, s, s))?;
+            let drawn = warped.broadcast_mul(&shares)?.sum(1)?; // [u, 3, s, s]
+            let residual = out.narrow(1, 3 * n_sources, IMAGE_CHANNELS)?;
+            let learns = (&change - change.detach())?.reshape((u, IMAGE_CHANNELS, s, s))?; // 0
+            Ok(((drawn + residual)? + learns)?)
+        })
+    }
+
+    /// The mean of all that is remembered, without what emotions change: `[1, 3·s·s]`.
+    fn anybody(&self) -> Result<Tensor> {
+        let (n_levels, pixels) = self.changes.dims2()?;
+        let all = self.portraits.detach().reshape(((), n_levels, pixels))?;
+        let shown = Tensor::new(were_shown(&all)?, all.device())?; // [sitters, levels]
+        let n = shown.sum_all()?.to_scalar::<f32>()?.max(1.0);
+        let own = all.broadcast_sub(&self.changes.detach().unsqueeze(0)?)?;
+        Ok((own.broadcast_mul(&shown.unsqueeze(2)?)?.sum((0, 1))?.unsqueeze(0)? / f64::from(n))?)
+    }
+
+    fn as_images(&self, portraits: &Tensor) -> Result<Tensor> {
+        Ok(portraits.reshape((portraits.dim(0)?, IMAGE_CHANNELS, self.size, self.size))?)
+    }
+}
+
+/// The distinct portraits of a batch.
+struct Rows {
+    /// Whose, `[u]`.
+    sitters: Vec<u32>,
+    /// Towards which level, `[u]`.
+    levels: Vec<u32>,
+    /// Of each image, which of them it shows, `[n]`.
+    drawn_of: Vec<u32>,
+}
+
+impl Rows {
+    fn of(net: &Portrait, levels: &LevelTable) -> Self {
+        let redraws = net.redrawing.0;
+        let places: Vec<usize> = net.sitting.iter().map(|(place, _)| *place).chain([redraws]).collect();
+        let (first_rows, drawn_of) = levels.distinct(&places);
+        let sitter =
+            |row: &usize| net.sitting.iter().fold(0, |at, &(place, n)| at * n as u32 + levels.column(place)[*row]);
+        Self {
+            sitters: first_rows.iter().map(sitter).collect(),
+            levels: first_rows.iter().map(|&row| levels.column(redraws)[row]).collect(),
+            drawn_of,
+        }
+    }
+}
+
+/// Whether a parameter learns in a stretch: the network that redraws, and what changes in everybody, in the second; all
+/// else in the first.
+pub(crate) fn learns(parameter: &str, stretch: Stretch) -> bool {
+    let redraws = parameter.starts_with("redraw.") || parameter.starts_with("changes.");
+    redraws == (stretch == Stretch::Redrawing)
+}
+
+/// How far each of a sitter's portraits is looked at: those that were shown, but not what is to be drawn. Where that leaves
+/// nothing, what is to be drawn is all that there is.
+fn given(shown: &[f32], code: &[f32]) -> Vec<f32> {
+    let others: Vec<f32> = shown.iter().zip(code).map(|(shown, code)| shown * (1.0 - code)).collect();
+    if others.iter().sum::<f32>() > 1e-6 { others } else { shown.to_vec() }
+}
+
+/// Of portraits `[u, levels, 3·s·s]`, 1 for each that was shown in training, else 0.
+fn were_shown(portraits: &Tensor) -> Result<Vec<Vec<f32>>> {
+    let moved = (portraits - NEVER_SHOWN)?.abs()?.max(2)?.to_vec2::<f32>()?;
+    Ok(moved.into_iter().map(|row| row.into_iter().map(|v| f32::from(u8::from(v > 0.0))).collect()).collect())
 }

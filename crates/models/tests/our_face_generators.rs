@@ -30,25 +30,43 @@ fn levels() -> multigen_models::Result<LevelTable> {
     LevelTable::from_rows(rows)
 }
 
+/// Gives every portrait, and the last layer of the network that redraws them, other numbers than those they start with:
+/// grey portraits have no edge to move, and a last layer of zeros lets no gradient through.
+fn remember_something(generator: &Generator) -> Outcome {
+    for (name, param) in generator.params().iter() {
+        if name == "portraits" || name == "redraw.deconv3.weight" {
+            let wave = (Tensor::arange(0f32, param.var.elem_count() as f32, &Device::Cpu)? * 0.37)?.sin()?;
+            let wave = if name == "portraits" { ((wave * 0.3)? + 0.4)? } else { (wave * 0.02)? };
+            param.var.set(&wave.reshape(param.var.shape())?)?;
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn they_draw_any_size_and_every_parameter_gets_a_gradient() -> Outcome {
+    const STEPS: u64 = 10;
     for name in OURS {
         // Even, odd, and sizes that halve to both.
         for size in [16, 24, 27, 71] {
             let (config, generator) = build(name, size, true)?;
+            remember_something(&generator)?;
             assert_eq!(config.image_size(name)?, size, "{name}");
-            let images = generator.forward(&levels()?)?.images;
-            assert_eq!(images.dims(), [4, 3, size, size], "{name}");
-            let mut gradients = GradientBuffers::new(&generator.params().vars());
-            // A target with a slope: constant images have no gradient by a map.
-            let ramp = Tensor::arange(0f32, size as f32, &Device::Cpu)?.broadcast_as(images.shape())?;
-            gradients.backward(&squared_error(&images, &(ramp / size as f64)?)?)?;
-            for (parameter, _) in generator.params().iter() {
-                let largest = gradients.get(parameter)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
-                // A portrait starts grey all over, so that at first only its edge moves and no one redraws.
-                let waits = name == "portrait" && parameter.starts_with("redraw.") && !parameter.contains("deconv3");
-                assert!(largest.is_finite() && (largest > 0.0 || waits), "{name}: {parameter}: {largest}");
+            assert_eq!(generator.forward(&levels()?)?.images.dims(), [4, 3, size, size], "{name}");
+            let mut untaught: Vec<&str> = generator.params().iter().map(|(parameter, _)| parameter).collect();
+            for step in [0, STEPS - 1] {
+                let drawn = generator.forward_to_learn(&levels()?, step, STEPS)?;
+                let mut gradients = GradientBuffers::new(&generator.params().vars());
+                // A target with a slope: constant images have no gradient by a map.
+                let ramp = Tensor::arange(0f32, size as f32, &Device::Cpu)?.broadcast_as(drawn.images.shape())?;
+                gradients.backward(&squared_error(&drawn.images, &(ramp / size as f64)?)?)?;
+                for (parameter, _) in generator.params().iter().filter(|(p, _)| generator.learns(p, step, STEPS)) {
+                    let largest = gradients.get(parameter)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
+                    assert!(largest.is_finite() && largest > 0.0, "{name}: {parameter}: {largest}");
+                    untaught.retain(|untaught| *untaught != parameter);
+                }
             }
+            assert!(untaught.is_empty(), "{name}: {untaught:?} never learn");
         }
         let (config, generator) = build(name, 16, false)?;
         assert_eq!(config.factors().len(), 3, "{name}");
@@ -62,6 +80,7 @@ fn they_draw_any_size_and_every_parameter_gets_a_gradient() -> Outcome {
 fn an_image_does_not_depend_on_what_else_is_drawn_and_a_one_hot_is_a_level() -> Outcome {
     for name in OURS {
         let (config, generator) = build(name, 24, true)?;
+        remember_something(&generator)?;
         let together = generator.forward(&levels()?)?.images;
         let rows: [&[u32]; 1] = [&[3, 2, 1, 3]];
         let alone = generator.forward(&LevelTable::from_rows(rows)?)?.images;
@@ -80,28 +99,79 @@ fn an_image_does_not_depend_on_what_else_is_drawn_and_a_one_hot_is_a_level() -> 
     Ok(())
 }
 
-#[test]
-fn a_portrait_is_the_sum_of_what_the_person_and_the_emotion_have_until_it_is_redrawn() -> Outcome {
+/// A portrait generator of 16×16 pixels whose network draws nothing, and whose emotions change everybody by 0.1, 0.2 and
+/// 0.3; every portrait is of one brightness, given per person and session × emotion, 0.5 for one that was never shown.
+fn plain_portraits(of: impl Fn(usize, usize) -> f32) -> Result<Generator, Box<dyn std::error::Error>> {
     let (_, generator) = build("portrait", 16, true)?;
-    let params = generator.params();
-    let var = |name: &str| params.iter().find(|(found, _)| *found == name).map(|(_, param)| param.var.clone());
-    // Nothing is redrawn when the last layer is 0.
-    for name in ["redraw.deconv3.weight", "redraw.deconv3.bias"] {
-        let var = var(name).ok_or("no such parameter")?;
-        var.set(&var.zeros_like()?)?;
+    for (name, param) in generator.params().iter() {
+        let var = &param.var;
+        let rows: Vec<f32> = match name {
+            "redraw.deconv3.weight" | "redraw.deconv3.bias" => {
+                var.set(&var.zeros_like()?)?;
+                continue;
+            }
+            // 4 persons · 2 sessions · 3 emotions.
+            "portraits" => (0..24).map(|row| of(row / 3, row % 3)).collect(),
+            "changes.emotion" => vec![0.1, 0.2, 0.3],
+            _ => continue,
+        };
+        let n = rows.len();
+        assert_eq!(var.dims(), [n, 768], "{name}"); // 3·16·16 numbers each
+        var.set(&Tensor::from_vec(rows, (n, 1), &Device::Cpu)?.broadcast_as((n, 768))?.contiguous()?)?;
     }
-    let portraits = var("portraits").ok_or("no portraits")?;
-    let changes = var("changes.emotion").ok_or("no changes")?;
-    assert_eq!(portraits.dims(), [8, 768]); // 4 persons · 2 sessions, 3·16·16 numbers each
-    let pixels = Tensor::arange(0f32, 8.0 * 768.0, &Device::Cpu)?.reshape((8, 768))?;
-    portraits.set(&pixels)?;
-    changes.set(&Tensor::new(&[[0.25f32], [0.5], [0.75]], &Device::Cpu)?.broadcast_as((3, 768))?.contiguous()?)?;
-    // Person 3 in session 1 is portrait 3·2 + 1 = 7; emotion 2 adds 0.75; the first transform moves nothing.
+    Ok(generator)
+}
+
+/// The brightness of person 3 in session 1 (so portraits 7) with emotion 2; the first transform moves nothing.
+fn brightness(generator: &Generator) -> Result<f32, Box<dyn std::error::Error>> {
     let rows: [&[u32]; 1] = [&[3, 2, 1, 0]];
-    let drawn = generator.forward(&LevelTable::from_rows(rows)?)?.images.flatten_all()?.to_vec1::<f32>()?;
-    for (i, value) in drawn.iter().enumerate() {
-        assert!((value - (7.0 * 768.0 + i as f32 + 0.75)).abs() < 1e-2, "{i}: {value}");
+    let drawn = generator.forward(&LevelTable::from_rows(rows)?)?.images.flatten_all()?;
+    let (low, high) = (drawn.min(0)?.to_scalar::<f32>()?, drawn.max(0)?.to_scalar::<f32>()?);
+    assert!(high - low < 1e-6, "{low} to {high}");
+    Ok(low)
+}
+
+#[test]
+fn an_emotion_is_drawn_from_the_others_and_never_from_itself() -> Outcome {
+    let near = |generator: &Generator, expected: f32, what: &str| -> Outcome {
+        let found = brightness(generator)?;
+        assert!((found - expected).abs() < 1e-5, "{what}: {found}, expected {expected}");
+        Ok(())
+    };
+    // Without a network one half is the sum of effects, and each of the three portraits, the missing one filled in, a sixth.
+    // Seen with emotions 0 and 1: without emotion ((0.2 − 0.1) + (0.4 − 0.2)) / 2 = 0.15, with emotion 2 0.45;
+    // ½ · 0.45 + (0.2 + 0.4 + 0.45) / 6 = 0.4. What is remembered of emotion 2 itself changes nothing.
+    for own in [0.9, 0.1, 0.5] {
+        near(&plain_portraits(|_, emotion| [0.2, 0.4, own][emotion])?, 0.4, "two others")?;
     }
+    // Seen with emotion 0 only: without emotion 0.1, with emotion 2 0.4, with emotion 1 0.3;
+    // ½ · 0.4 + (0.2 + 0.3 + 0.4) / 6 = 0.35.
+    near(&plain_portraits(|_, emotion| [0.2, 0.5, 0.9][emotion])?, 0.35, "one other")?;
+    // Seen with emotion 2 only, so drawn from it: without emotion 0.9 − 0.3 = 0.6, emotions 0.7, 0.8, 0.9;
+    // ½ · 0.9 + (0.7 + 0.8 + 0.9) / 6 = 0.85.
+    near(&plain_portraits(|_, emotion| [0.5, 0.5, 0.9][emotion])?, 0.85, "no other")?;
+    // Never seen: as the mean of all others without emotion, who are 0.2 − 0.1 = 0.1 with emotion 0 and nothing else;
+    // emotions 0.2, 0.3, 0.4: ½ · 0.4 + (0.2 + 0.3 + 0.4) / 6 = 0.35.
+    let shown = |who: usize, emotion: usize| if who != 7 && emotion == 0 { 0.2 } else { 0.5 };
+    near(&plain_portraits(shown)?, 0.35, "never seen")
+}
+
+#[test]
+fn portraits_are_learned_first_and_then_taught() -> Outcome {
+    let (_, generator) = build("portrait", 16, true)?;
+    remember_something(&generator)?;
+    // Two fifths of ten steps.
+    assert_eq!(generator.remembering_steps(10), 4);
+    assert_eq!(build("compact", 16, true)?.1.remembering_steps(10), 0);
+    let remembered = generator.forward_to_learn(&levels()?, 3, 10)?;
+    assert!(remembered.instead_of_truth.is_none() && remembered.images.dims() == [4, 3, 16, 16]);
+    // The first and the third row show one portrait in two transforms, which is redrawn once.
+    let redrawn = generator.forward_to_learn(&levels()?, 4, 10)?;
+    let truth = redrawn.instead_of_truth.ok_or("nothing to learn from")?;
+    assert!(redrawn.images.dims() == [3, 3, 16, 16] && truth.dims() == [3, 3, 16, 16]);
+    // The first row's transform moves nothing, so what it remembers is the truth of what it redraws.
+    let difference = (remembered.images.get(0)? - truth.get(0)?)?.abs()?.max_all()?.to_scalar::<f32>()?;
+    assert!(difference < 1e-6, "{difference}");
     Ok(())
 }
 
@@ -118,7 +188,8 @@ fn impossible_descriptions_are_one_line() -> Outcome {
     let with = |more: Vec<PartOf>| PortraitConfig { factors: [good.factors.clone(), more].concat(), ..good.clone() };
     for (config, expected) in [
         (PortraitConfig { factors: good.factors[1..].to_vec(), ..good.clone() }, "no factor that sits"),
-        (PortraitConfig { factors: good.factors[..1].to_vec(), ..good.clone() }, "no factor that redraws"),
+        (PortraitConfig { factors: good.factors[..1].to_vec(), ..good.clone() }, "0 factors that redraw"),
+        (with(vec![part("mood", 3, Part::Redraws)]), "2 factors that redraw"),
         (with(vec![part("pose", 0, Part::Sits)]), "factor pose: no level"),
         (with(vec![moves(4, Bank::Turns), moves(4, Bank::Turns)]), "two factors move pixels"),
         (with(vec![moves(4, Bank::Random { maps: 0 })]), "the bank has no map"),

@@ -107,8 +107,23 @@ impl Adam {
     /// # Errors
     /// [`Error::MissingGradient`] when a parameter has no gradient; nothing is changed then.
     pub fn step(&mut self, gradients: &GradientBuffers, lr: f64, weight_decay: f64) -> Result<()> {
+        self.step_of(|_| true, gradients, lr, weight_decay)
+    }
+
+    /// Updates only the parameters whose name `learns`; the others keep their values and their moments, and need no
+    /// gradient.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn step_of(
+        &mut self,
+        learns: impl Fn(&str) -> bool,
+        gradients: &GradientBuffers,
+        lr: f64,
+        weight_decay: f64,
+    ) -> Result<()> {
         for slot in &self.slots {
-            if gradients.gradient(&slot.param.name).is_none() {
+            if learns(&slot.param.name) && gradients.gradient(&slot.param.name).is_none() {
                 return Err(Error::MissingGradient { name: slot.param.name.clone() });
             }
         }
@@ -118,7 +133,7 @@ impl Adam {
         let correction2 = 1.0 - beta2.powf(f64::from(self.n_steps));
         for slot in &mut self.slots {
             let AdamParam { name, var, lr_mult, decay_mult } = &slot.param;
-            let Some(gradient) = gradients.gradient(name) else {
+            let Some(gradient) = gradients.gradient(name).filter(|_| learns(name)) else {
                 continue;
             };
             let coefficients = Coefficients {

@@ -107,6 +107,36 @@ fn a_variable_without_gradient_is_reported() {
     let error = adam.step(&buffers, 0.1, 0.0).unwrap_err();
     assert!(matches!(error, ops::Error::MissingGradient { .. }));
     assert_eq!(adam.n_steps(), 0);
+    // One that does not learn in this step needs none.
+    adam.step_of(|name| name != "unused", &buffers, 0.1, 0.0).unwrap();
+    assert_eq!(adam.n_steps(), 1);
+    assert_eq!(unused.to_vec1::<f32>().unwrap(), [0.0; 3]);
+}
+
+#[test]
+fn what_does_not_learn_rests_with_its_moments() {
+    let var = |value: f32| Var::from_tensor(&Tensor::new(&[value], CPU).unwrap()).unwrap();
+    let vars = BTreeMap::from([("at work".to_owned(), var(1.0)), ("at rest".to_owned(), var(1.0))]);
+    let params = vars.iter().map(|(name, var)| param(name, var)).collect();
+    let mut adam = ops::Adam::new(params, CONFIG).unwrap();
+    let loss = vars.values().map(|var| var.as_tensor().sum_all().unwrap()).reduce(|a, b| (a + b).unwrap()).unwrap();
+    let mut buffers = ops::GradientBuffers::new(&vars);
+    buffers.backward(&loss).unwrap();
+    adam.step(&buffers, 0.1, 0.0).unwrap();
+    // A gradient of 1 gives m/(1 − β₁) = v/(1 − β₂) = 1, so Adam goes by the whole rate: 1 − 0.1.
+    let value = |name: &str| vars[name].to_vec1::<f32>().unwrap()[0];
+    let before = adam.state().unwrap();
+    assert!((value("at rest") - 0.9).abs() < 1e-6);
+    adam.step_of(|name| name == "at work", &buffers, 0.1, 0.0).unwrap();
+    let after = adam.state().unwrap();
+    assert!((value("at work") - 0.8).abs() < 1e-6 && (value("at rest") - 0.9).abs() < 1e-6);
+    for moment in ["m", "v"] {
+        let of = |state: &BTreeMap<String, Tensor>, name: &str| {
+            state[&format!("adam.{moment}.{name}")].to_vec1::<f32>().unwrap()
+        };
+        assert_eq!(of(&before, "at rest"), of(&after, "at rest"), "{moment}");
+        assert_ne!(of(&before, "at work"), of(&after, "at work"), "{moment}");
+    }
 }
 
 const CONFIG: ops::AdamConfig = ops::AdamConfig { beta1: 0.9, beta2: 0.99, eps: 1e-8 };

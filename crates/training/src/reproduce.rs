@@ -200,7 +200,8 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
             figures.metrics.extend(evaluated.baselines(&known, &judge)?);
         }
         for planned in runs.iter().filter(|planned| planned.config.seed == seed) {
-            let trained = train::train(&planned.config, data.set(), &split, &cache, around)?;
+            let images = train::Images { set: data.set(), truth: data.truth() };
+            let trained = train::train(&planned.config, images, &split, &cache, around)?;
             if !trained.progress.commits.is_empty() {
                 manifest.run_commits.insert(planned.name(), trained.progress.commits.clone());
             }

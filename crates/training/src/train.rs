@@ -36,6 +36,15 @@ pub struct Trained {
     pub progress: Progress,
 }
 
+/// The images of a run.
+#[derive(Clone, Copy)]
+pub struct Images<'a> {
+    /// What training sees.
+    pub set: &'a ImageSet,
+    /// The same without noise, where they were drawn with it: what generated images are measured against.
+    pub truth: &'a ImageSet,
+}
+
 /// What surrounds a run and does not change its bytes.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
@@ -53,7 +62,8 @@ pub struct Surroundings<'a> {
 ///
 /// # Errors
 /// A non-finite loss, a foreign or broken checkpoint, a full disk, an interruption (everything so far is saved).
-pub fn train(run: &RunConfig, set: &ImageSet, split: &Split, cache: &Path, around: Surroundings) -> Result<Trained> {
+pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around: Surroundings) -> Result<Trained> {
+    let Images { set, truth } = data;
     let hash = run.hash()?;
     let files = RunFiles::new(cache, &run.model, run.seed, &hash);
     let label = format!("{} seed {}", run.model, run.seed);
@@ -120,12 +130,12 @@ pub fn train(run: &RunConfig, set: &ImageSet, split: &Split, cache: &Path, aroun
     while progress.step < config.steps {
         let step = progress.step;
         let step_started = Instant::now();
-        let learning_rate = config.learning_rate * config.schedule.multiplier(step, config.steps);
+        let learning_rate = config.learning_rate * multiplier(&generator, config, step);
 
         set.gather_into(&batches.batch(step), &mut gathered)?;
         let n_images = gathered.n_images;
         let (levels, targets) = tensors(set, &mut gathered, around.device)?;
-        let loss = objective::loss(&generator.forward(&levels)?, &targets, config)?;
+        let loss = objective::loss(&generator.forward_to_learn(&levels, step, config.steps)?, &targets, config)?;
         gradients.backward(&loss)?;
         let loss = f64::from(loss.to_scalar::<f32>()?);
         if !loss.is_finite() {
@@ -143,7 +153,8 @@ pub fn train(run: &RunConfig, set: &ImageSet, split: &Split, cache: &Path, aroun
             return Err(Error::Interrupted { model: run.model.clone(), seed: run.seed, step, steps: config.steps });
         }
         let saving = saving_started.elapsed();
-        adam.step(&gradients, learning_rate, config.weight_decay)?;
+        let learns = |name: &str| generator.learns(name, step, config.steps);
+        adam.step_of(learns, &gradients, learning_rate, config.weight_decay)?;
 
         let images_per_s = n_images as f64 / (step_started.elapsed() - saving).as_secs_f64();
         history.push(HistoryPoint { loss, learning_rate, images_per_s });
@@ -154,7 +165,7 @@ pub fn train(run: &RunConfig, set: &ImageSet, split: &Split, cache: &Path, aroun
         let complete = progress.step == config.steps;
         if progress.step.is_multiple_of(config.evaluate_every) || complete {
             let rows =
-                evaluate::sampled(&generator, set, split, EVALUATION_SAMPLES, (&run.model, run.seed, progress.step))
+                evaluate::sampled(&generator, truth, split, EVALUATION_SAMPLES, (&run.model, run.seed, progress.step))
                     .map_err(|error| match error {
                         Error::Measure(multigen_measure::Error::NotFinite { .. }) => diverged(f64::NAN, progress.step),
                         other => other,
@@ -193,17 +204,36 @@ pub fn estimate_seconds(run: &RunConfig, set: &ImageSet, split: &Split, device: 
     let mut gradients = GradientBuffers::new(&generator.params().vars());
     let mut batches = Batches::new(split.train.clone(), config.batch, run.seed)?;
     let mut gathered = Gathered::default();
-    let mut best = f64::INFINITY;
-    for step in 0..TIMED_STEPS {
-        let started = Instant::now();
-        set.gather_into(&batches.batch(step), &mut gathered)?;
-        let (levels, targets) = tensors(set, &mut gathered, device)?;
-        let loss = objective::loss(&generator.forward(&levels)?, &targets, config)?;
-        gradients.backward(&loss)?;
-        adam.step(&gradients, config.learning_rate, config.weight_decay)?;
-        best = best.min(started.elapsed().as_secs_f64());
+    let remembering = generator.remembering_steps(config.steps);
+    let mut seconds = 0.0;
+    for stretch in [0..remembering, remembering..config.steps] {
+        let mut best = f64::INFINITY;
+        for step in stretch.clone().take(TIMED_STEPS as usize) {
+            let started = Instant::now();
+            set.gather_into(&batches.batch(step), &mut gathered)?;
+            let (levels, targets) = tensors(set, &mut gathered, device)?;
+            let loss = objective::loss(&generator.forward_to_learn(&levels, step, config.steps)?, &targets, config)?;
+            gradients.backward(&loss)?;
+            let learns = |name: &str| generator.learns(name, step, config.steps);
+            adam.step_of(learns, &gradients, config.learning_rate, config.weight_decay)?;
+            best = best.min(started.elapsed().as_secs_f64());
+        }
+        let n_steps = stretch.end.saturating_sub(stretch.start);
+        if n_steps > 0 {
+            seconds += best * n_steps as f64;
+        }
     }
-    Ok(best * config.steps as f64)
+    Ok(seconds)
+}
+
+/// The schedule's multiplier on the base rate: once over the steps in which a generator only remembers, once over the
+/// rest.
+fn multiplier(generator: &Generator, config: &TrainingConfig, step: u64) -> f64 {
+    let remembering = generator.remembering_steps(config.steps);
+    match step.checked_sub(remembering) {
+        Some(step) => config.schedule.multiplier(step, config.steps - remembering),
+        None => config.schedule.multiplier(step, remembering),
+    }
 }
 
 /// An Adam over all of a network's parameters with their multipliers.

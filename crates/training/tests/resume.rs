@@ -14,7 +14,7 @@ use multigen_models::{Activation, GeneratorConfig, presets};
 use multigen_training::checkpoint::{self, RunFiles};
 use multigen_training::run_config::{DataConfig, RunConfig, TrainingConfig};
 use multigen_training::schedule::Schedule;
-use multigen_training::train::{Surroundings, Trained, train};
+use multigen_training::train::{Images, Surroundings, Trained, train};
 use multigen_training::{Error, Result};
 
 static GO: AtomicBool = AtomicBool::new(false);
@@ -79,7 +79,13 @@ fn config(seed: u64) -> RunConfig {
 
 fn run(config: &RunConfig, cache: &Path, interrupt: &AtomicBool) -> Result<Trained> {
     let (set, split, _) = data();
-    train(config, set, split, cache, Surroundings { device: &Device::Cpu, interrupt, quiet: true, commit: None })
+    train(
+        config,
+        Images { set, truth: set },
+        split,
+        cache,
+        Surroundings { device: &Device::Cpu, interrupt, quiet: true, commit: None },
+    )
 }
 
 fn files(config: &RunConfig, cache: &Path) -> RunFiles {
@@ -124,7 +130,7 @@ fn a_run_names_the_commits_that_trained_it_also_when_it_is_reused_by_another() {
     let run_at = |hash: &str, interrupt| {
         let commit = Commit { hash: hash.to_owned(), dirty: false };
         let around = Surroundings { device: &Device::Cpu, interrupt, quiet: true, commit: Some(&commit) };
-        train(&config(4), set, split, cache.path(), around)
+        train(&config(4), Images { set, truth: set }, split, cache.path(), around)
     };
     let hashes = |trained: Trained| trained.progress.commits.into_iter().map(|commit| commit.hash).collect::<Vec<_>>();
     assert!(matches!(run_at("first", &STOP), Err(Error::Interrupted { .. })));
