@@ -1,8 +1,10 @@
 //! The project's own experiment files: they resolve, share what they should, and refuse what is wrong.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use multigen_data::HeldOut;
+use multigen_data::held_out::Rule;
+use multigen_data::{HeldOut, Split};
 use multigen_data::sets::{custom, faces};
 use multigen_training::run_config::SetConfig;
 use multigen_training::{Catalogue, Request};
@@ -100,6 +102,30 @@ fn faces_are_held_out_and_trained_as_in_the_research() -> Outcome {
     // The small networks, as published.
     let small = catalogue.resolve("mmi-result-3", &request("paper-71"))?;
     assert_eq!((small.training["mmi-small"].steps, small.training["mmi-small"].batch), (10_000, 8));
+    Ok(())
+}
+
+/// Claim 3 of SPEC §8 asks for ten held-out persons per emotion, or more.
+#[test]
+fn held_out_pairs_hold_out_ten_persons_of_every_emotion_whatever_the_seed() -> Outcome {
+    let pairs = Catalogue::new(folder()).resolve("kdef-held-out-pairs", &request("quick"))?;
+    let set = faces::named("kdef-3emo", 71)?.config;
+    let (factors, combinations) = (set.factors()?, set.combinations()?);
+    let (person, emotion) = (factors.position("person")?, factors.position("emotion")?);
+    for seed in 0..5 {
+        let mut rules = pairs.data.held_out.clone();
+        for rule in &mut rules {
+            if let Rule::Share(share) = &mut rule.rule {
+                share.seed += seed;
+            }
+        }
+        let split = Split::new(&factors, &combinations, &rules)?;
+        let mut persons = vec![BTreeSet::new(); 3];
+        for &index in split.indices("held-out pairs").ok_or("no such set")? {
+            persons[usize::from(combinations[index][emotion])].insert(combinations[index][person]);
+        }
+        assert!(persons.iter().all(|persons| persons.len() >= 10), "seed {seed}: {persons:?}");
+    }
     Ok(())
 }
 

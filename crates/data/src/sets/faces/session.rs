@@ -1,7 +1,7 @@
 //! What changes from one session of a person to the next: light, place in the picture, and strength of expression.
 //!
-//! The ranges are within those of SPEC §3.3 and were chosen by `cargo xtask data faces-check`: with twice the light and the
-//! shift a classifier of the judge's architecture knew 69 % of the persons again in another session, with these 97 %.
+//! The ranges are within those of SPEC §3.3, and narrower than an earlier drawing's, in which a person was not known again in
+//! another session: `cargo xtask data faces-check` measures that they are, and the expression on persons never seen too.
 
 use super::draws::Draws;
 
