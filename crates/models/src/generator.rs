@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::concatenating::{Concatenating, ConcatenatingConfig};
 use crate::operator::{Operator, OperatorConfig};
-use crate::portrait::{self, Portrait, PortraitConfig, REMEMBERING, Stretch};
+use crate::portrait::{self, Portrait, PortraitConfig, Stretch};
 use crate::{Error, LevelTable, Params, Result};
 
 /// The description of a generator. [`crate::presets`] holds the named ones.
@@ -139,7 +139,7 @@ impl Generator {
     /// rate's schedule runs once over them and once over the rest.
     pub fn remembering_steps(&self, steps: u64) -> u64 {
         match &self.layers {
-            Layers::Portrait(_) => ((steps as f64 * REMEMBERING).round() as u64).clamp(1, steps.max(1)),
+            Layers::Portrait(net) => net.remembering_steps(steps),
             _ => 0,
         }
     }

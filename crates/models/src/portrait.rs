@@ -64,6 +64,8 @@ pub struct PortraitConfig {
     pub widths: [usize; 3],
     /// Height and width of the images.
     pub size: usize,
+    /// The share of all steps in which portraits are learned, and not yet redrawn.
+    pub remembering: f64,
 }
 
 /// Portraits of more numbers than this are refused: a description may ask for anything.
@@ -99,6 +101,9 @@ impl PortraitConfig {
         if self.widths.contains(&0) || self.size < 8 {
             let (widths, size) = (self.widths, self.size);
             return Err(wrong(format!("widths {widths:?} and size {size}: expected at least 1 channel and 8 pixels")));
+        }
+        if !(self.remembering > 0.0 && self.remembering < 1.0) {
+            return Err(wrong(format!("remembering = {}: expected a share between 0 and 1", self.remembering)));
         }
         let numbers = self.n_portraits().saturating_mul(IMAGE_CHANNELS * self.size.saturating_mul(self.size));
         if numbers > MAX_PORTRAIT_NUMBERS {
@@ -138,6 +143,7 @@ pub struct Portrait {
     network: Redrawing,
     spatial: Option<(usize, Spatial)>,
     size: usize,
+    remembering: f64,
 }
 
 /// What a portrait generator learns in a step.
@@ -148,9 +154,6 @@ pub enum Stretch {
     /// The network that redraws them.
     Redrawing,
 }
-
-/// The share of all steps in which portraits are learned.
-pub(crate) const REMEMBERING: f64 = 0.4;
 
 const IMAGE_CHANNELS: usize = 3;
 
@@ -195,7 +198,8 @@ impl Portrait {
                 spatial = Some((place, Spatial::affine(params, bank, *levels, rng)?));
             }
         }
-        Ok(Self { sitting, redrawing, portraits, changes, network, spatial, size })
+        let remembering = config.remembering;
+        Ok(Self { sitting, redrawing, portraits, changes, network, spatial, size, remembering })
     }
 
     /// Draws a batch: every redrawn portrait once, then every transform of it that the batch shows.
@@ -206,6 +210,11 @@ impl Portrait {
         let rows = Rows::of(self, levels);
         let images = self.moved(&self.redrawn_rows(&rows, device)?, levels, rows.drawn_of, device)?;
         Ok(Drawn { images, mask_logits: None, instead_of_truth: None })
+    }
+
+    /// The first steps, of `steps` in all, in which portraits are learned: one at least.
+    pub(crate) fn remembering_steps(&self, steps: u64) -> u64 {
+        ((steps as f64 * self.remembering).round() as u64).clamp(1, steps.max(1))
     }
 
     /// What training looks at: portraits as the batch shows them, or redrawn ones beside those that are remembered.

@@ -298,6 +298,7 @@ fn portrait(factors: &[Levels], size: usize) -> GeneratorConfig {
         factors: factors.iter().map(part).collect(),
         widths: [32, 64, 96],
         size,
+        remembering: 0.4,
     })
 }
 
@@ -381,7 +382,7 @@ pub fn describe(name: &str) -> &'static str {
             "Ours: person and session make a code, each emotion is a matrix on it, transforms act as a gated bank of affine maps."
         }
         "portrait" => {
-            "Ours: a portrait per person and session, which a convolutional network redraws to an emotion and a bank of affine maps moves."
+            "Ours: portraits are remembered; each emotion is drawn from those of the other emotions, and a bank of affine maps moves it."
         }
         "operator-affine" => {
             "Ours: content drawn once, transforms act as a gated bank of affine maps, colours as vectors."

@@ -182,6 +182,7 @@ fn impossible_descriptions_are_one_line() -> Outcome {
         factors: vec![part("person", 4, Part::Sits), part("emotion", 3, Part::Redraws)],
         widths: [4, 4, 4],
         size: 16,
+        remembering: 0.4,
     };
     assert_eq!(good.image_size("n")?, 16);
     let moves = |levels, bank| part("transform", levels, Part::Moves { bank });
@@ -196,6 +197,7 @@ fn impossible_descriptions_are_one_line() -> Outcome {
         (with(vec![moves(1, Bank::TurnsFromFirst)]), "expected a second one"),
         (with(vec![part("pose", 1 << 40, Part::Sits)]), "numbers in all portraits"),
         (PortraitConfig { widths: [4, 0, 4], ..good.clone() }, "at least 1 channel"),
+        (PortraitConfig { remembering: 1.0, ..good.clone() }, "remembering = 1: expected a share"),
         (PortraitConfig { size: 7, ..good.clone() }, "8 pixels"),
     ] {
         let message = config.image_size("n").err().ok_or("accepted")?.to_string();

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use multigen_data::held_out::Rule;
-use multigen_data::{HeldOut, Split};
 use multigen_data::sets::{custom, faces};
+use multigen_data::{HeldOut, Split};
 use multigen_training::run_config::SetConfig;
 use multigen_training::{Catalogue, Request};
 
