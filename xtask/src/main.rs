@@ -40,7 +40,8 @@ enum Command {
     Report(report::Arguments),
     /// Time training steps
     Bench(bench::Arguments),
-    /// Data sets: fetch MNIST from the hub and compare it with the embedded copy
+    /// Data sets: check a set of your own or make an example, prepare photographs of KDEF or MMI, look at the drawn faces
+    /// and check them, fetch MNIST from the hub
     Data(data::Arguments),
 }
 
