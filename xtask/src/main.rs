@@ -34,7 +34,7 @@ enum Command {
     List(list::Arguments),
     /// Print an experiment resolved, and what it changes in its parent
     Show(show::Arguments),
-    /// Draw one image with a trained generator
+    /// Draw one image with a trained generator: a combination, or a mixture of levels
     Generate(generate::Arguments),
     /// Make tables, figures and index.html anew from what is in results/
     Report(report::Arguments),
