@@ -7,16 +7,18 @@ use anyhow::{Context, Result};
 use clap::Args;
 use image::imageops::FilterType;
 use image::{ImageFormat, Rgb, RgbImage};
+use multigen_data::Mixture;
 use multigen_training::{device, generate};
 
 use crate::workspace::Places;
 
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// The combination to draw, one FACTOR=LEVEL each: person=37 emotion=surprise session=A transform=identity
+    /// The combination to draw, one FACTOR=LEVEL each: person=37 emotion=surprise session=A transform=identity; or a
+    /// mixture, weights from 0 that add up to 1: person=4:0.5,7:0.5
     #[arg(value_name = "FACTOR=LEVEL", conflicts_with_all = ["digit", "style", "colour", "transform"])]
     levels: Vec<String>,
-    /// The digit, 0 to 9
+    /// The digit, 0 to 9; this and the others may be mixtures too: 7:0.5,9:0.5
     #[arg(long, requires_all = ["style", "colour", "transform"])]
     digit: Option<String>,
     /// The style, 0 to 9
@@ -63,8 +65,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let label = levels.join(" ");
     let named: Vec<&str> = levels.iter().filter_map(|level| level.split('=').next()).collect();
     let run = generate::choose(runs, arguments.model.as_deref(), &named)?;
-    let combination = generate::factors(&run)?.parse(&label)?;
-    let drawn = generate::image(&run, &combination, &device)?;
+    let mixture = Mixture::parse(&generate::factors(&run)?, &label)?;
+    let drawn = generate::image(&run, &mixture, &device)?;
     let (_, h, w) = drawn.dim();
     let picture = RgbImage::from_fn(w as u32, h as u32, |x, y| {
         Rgb([0, 1, 2].map(|c| (drawn[[c, y as usize, x as usize]] * 255.0).round() as u8))

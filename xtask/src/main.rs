@@ -34,13 +34,14 @@ enum Command {
     List(list::Arguments),
     /// Print an experiment resolved, and what it changes in its parent
     Show(show::Arguments),
-    /// Draw one image with a trained generator
+    /// Draw one image with a trained generator: a combination, or a mixture of levels
     Generate(generate::Arguments),
     /// Make tables, figures and index.html anew from what is in results/
     Report(report::Arguments),
     /// Time training steps
     Bench(bench::Arguments),
-    /// Data sets: fetch MNIST from the hub and compare it with the embedded copy
+    /// Data sets: check a set of your own or make an example, prepare photographs of KDEF or MMI, look at the drawn faces
+    /// and check them, fetch MNIST from the hub
     Data(data::Arguments),
 }
 

@@ -282,6 +282,22 @@ fn an_image_is_generated_and_impossible_levels_are_refused() {
         assert_eq!(bytes[16..24], [size.to_be_bytes(), size.to_be_bytes()].concat());
     }
 
+    let drawn = |digit: &str| {
+        succeeded(&generate(&[("--digit", digit)], finished()));
+        std::fs::read(&picture).unwrap()
+    };
+    let (seven, nine, half) = (drawn("7"), drawn("9"), drawn("7:0.5,9:0.5"));
+    assert!(half != seven && half != nine);
+    assert_eq!((drawn("7:1"), drawn("7:0,9:1")), (seven, nine));
+    for (digit, parts) in [
+        ("7:0.5,9:0.6", ["`digit=7:0.5,9:0.6`", "add up to 1.1; expected 1"]),
+        ("7:0.5,9", ["gives `9` no weight", "LEVEL:WEIGHT"]),
+        ("7:0.5,12:0.5", ["no level `12`", "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"]),
+        ("7:-1,9:2", ["the weight `-1`", "expected a number from 0 to 1"]),
+    ] {
+        says(&refused_at_once(&generate(&[("--digit", digit)], finished())), &parts);
+    }
+
     let broken = copy_of_finished();
     let weights = run_folder(broken.path(), 0).unwrap().join("weights.safetensors");
     let whole = std::fs::read(&weights).unwrap();

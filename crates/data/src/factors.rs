@@ -227,13 +227,7 @@ impl Factors {
     /// # Errors
     /// A part is not `factor=level`, a factor or level does not exist, or a factor is missing or given twice.
     pub fn parse(&self, text: &str) -> Result<Combination> {
-        let levels = self.0.iter().zip(self.parse_cell(text)?).map(|(factor, level)| {
-            level.ok_or_else(|| {
-                let name = &factor.name;
-                Error::Combination(format!("`{text}` does not give the factor `{name}`; add {name}=LEVEL"))
-            })
-        });
-        Ok(Combination(levels.collect::<Result<_>>()?))
+        Ok(Combination(self.parse_all(text, Factor::parse_level)?))
     }
 
     /// As [`Factors::parse`], but factors may be left out: a cell such as `digit=7 style=9` is every combination that
@@ -242,17 +236,33 @@ impl Factors {
     /// # Errors
     /// A part is not `factor=level`, a factor or level does not exist, or a factor is given twice.
     pub fn parse_cell(&self, text: &str) -> Result<Vec<Option<usize>>> {
-        let mut levels = vec![None; self.len()];
+        self.parse_some(text, Factor::parse_level)
+    }
+
+    /// What a text `factor=…` gives to every factor.
+    pub(crate) fn parse_all<T>(&self, text: &str, parse: impl Fn(&Factor, &str) -> Result<T>) -> Result<Vec<T>> {
+        let given = self.0.iter().zip(self.parse_some(text, parse)?).map(|(factor, given)| {
+            given.ok_or_else(|| {
+                let name = &factor.name;
+                Error::Combination(format!("`{text}` does not give the factor `{name}`; add {name}=LEVEL"))
+            })
+        });
+        given.collect()
+    }
+
+    /// What a text `factor=…` gives to the factors that it names.
+    fn parse_some<T>(&self, text: &str, parse: impl Fn(&Factor, &str) -> Result<T>) -> Result<Vec<Option<T>>> {
+        let mut all: Vec<Option<T>> = self.0.iter().map(|_| None).collect();
         for part in text.split_whitespace() {
-            let (name, level) = part
+            let (name, given) = part
                 .split_once('=')
                 .ok_or_else(|| Error::Combination(format!("`{part}` in `{text}`: expected factor=level")))?;
             let place = self.position(name)?;
-            if levels[place].replace(self.0[place].parse_level(level)?).is_some() {
+            if all[place].replace(parse(&self.0[place], given)?).is_some() {
                 return Err(Error::Combination(format!("`{text}` gives the factor `{name}` twice; give it once")));
             }
         }
-        Ok(levels)
+        Ok(all)
     }
 
     /// Checks that a combination has one existing level per factor.

@@ -4,6 +4,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`factors`] | factors, levels, combinations, and their text form |
+//! | [`mixtures`] | weights of levels, such as half of each of two, and their text form |
 //! | [`transforms`] | the symmetries of the square as exact pixel permutations |
 //! | [`image_set`] | images, masks and combinations of a whole set; gathering a batch from it |
 //! | [`held_out`] | rules that say which combinations are held out |
@@ -25,6 +26,7 @@ pub mod held_out;
 pub mod hub;
 pub mod idx;
 pub mod image_set;
+pub mod mixtures;
 pub mod picture;
 pub mod randomness;
 pub mod sets;
@@ -36,6 +38,7 @@ pub use error::{Error, Result};
 pub use factors::{Combination, Factor, Factors};
 pub use held_out::{HeldOut, Rule};
 pub use image_set::{Gathered, ImageSet};
+pub use mixtures::Mixture;
 pub use sets::custom::CustomConfig;
 pub use sets::digits::DigitsConfig;
 pub use sets::faces::FacesConfig;

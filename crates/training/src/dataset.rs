@@ -1,5 +1,6 @@
 //! The images of an experiment: where they come from, what is true of them, and what judges them.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -8,7 +9,7 @@ use multigen_data::{DigitsConfig, FacesConfig, HeldOut, ImageSet, MnistSource, P
 use multigen_measure::BaselineOptions;
 
 use crate::experiment::Experiment;
-use crate::judging::{Handwriting, Images, Lessons, sha256_of_set};
+use crate::judging::{Handwriting, Images, Lessons, OF_ONE_SET, heads, sha256_hex, sha256_of_set};
 use crate::run_config::{DataConfig, SetConfig};
 use crate::{Error, Result};
 
@@ -43,6 +44,8 @@ pub struct Data {
     config: SetConfig,
     sources: Sources,
     sha256: String,
+    /// SHA-256 of all the handwriting that digits are made of.
+    handwriting_sha256: Option<String>,
     note: String,
 }
 
@@ -52,11 +55,12 @@ impl Data {
     /// # Errors
     /// When files cannot be read, or there is no such set.
     pub fn load(config: &SetConfig, sources: &Sources) -> Result<Self> {
-        let (mut held_out, mut drawn_config) = (Vec::new(), None);
+        let (mut held_out, mut drawn_config, mut handwriting_sha256) = (Vec::new(), None, None);
         let (set, without_noise, note) = match config {
             SetConfig::Digits { transforms } => {
                 let train = sources.mnist.load(Part::Train)?;
                 let set = digits::build(&train, DigitsConfig { transforms: *transforms })?;
+                handwriting_sha256 = Some(sha256_hex(&[&train.pixels, &train.labels]));
                 let whence = match &sources.mnist {
                     MnistSource::Embedded { .. } => "real MNIST handwriting, the embedded copy".to_owned(),
                     MnistSource::Directory(dir) => format!("MNIST files of {}", dir.display()),
@@ -103,6 +107,7 @@ impl Data {
             config: config.clone(),
             sources: sources.clone(),
             sha256,
+            handwriting_sha256,
             note,
         })
     }
@@ -189,29 +194,53 @@ impl Data {
         &self.note
     }
 
-    /// What a judge of these images learns from.
+    /// What a judge of these images learns from. It is named by what is known already; images are drawn or read only
+    /// when a judge is trained on them.
     ///
     /// # Errors
-    /// When files cannot be read.
-    pub fn lessons(&self) -> Result<Box<dyn Lessons>> {
-        match &self.config {
-            SetConfig::Digits { transforms } => {
-                Ok(Box::new(Handwriting::new(&self.sources.mnist, DigitsConfig { transforms: *transforms })?))
-            }
-            _ => match self.drawn_faces() {
-                Some(config) => {
-                    let drawn = |sessions: Vec<u32>| {
-                        faces::build_cached(&FacesConfig { sessions, ..config.clone() }, &self.sources.drawn_faces)
-                    };
-                    // Two sessions more than any generator sees: one to learn from and one for the test.
-                    let description =
-                        "all persons and emotions of the drawn faces in sessions A, B and C, tested on session D";
-                    let (train, test) = (drawn(vec![0, 1, 2])?, drawn(vec![3])?);
-                    Ok(Box::new(Images::new(train, test, &self.read_factors(), description)?))
-                }
-                None => Ok(Box::new(Images::of_one_set(self.set.clone(), &self.read_factors())?)),
+    /// When the set has other factors than its kind.
+    pub fn lessons(&self) -> Result<Lessons<'_>> {
+        let factors = &self.set.factors;
+        let read = self.read_factors();
+        let image_size = self.set.height;
+        let sha256 = self.handwriting_sha256.as_ref().unwrap_or(&self.sha256);
+        Ok(match (&self.config, &self.drawn) {
+            (SetConfig::Digits { transforms }, _) => Lessons {
+                image_size,
+                heads: heads(factors, &Handwriting::READ)?,
+                identity: format!("{sha256} transforms {transforms}"),
+                description: Handwriting::DESCRIPTION.to_owned(),
+                material: Box::new(|| {
+                    let config = DigitsConfig { transforms: *transforms };
+                    Ok(Box::new(Handwriting::new(&self.sources.mnist, config)?))
+                }),
             },
-        }
+            (_, Some(config)) => {
+                // Two sessions more than any generator sees: one to learn from and one for the test.
+                let [train, test] = [vec![0, 1, 2], vec![3]].map(|sessions| FacesConfig { sessions, ..config.clone() });
+                Lessons {
+                    image_size,
+                    heads: heads(factors, &read)?,
+                    // The hash of the generators' images stands for noise and transforms, which are the same in all
+                    // sessions, and the drawing's version for everything else.
+                    identity: format!("{sha256} drawing {} {train:?} tested on {test:?}", faces::DRAWING_VERSION),
+                    description:
+                        "all persons and emotions of the drawn faces in sessions A, B and C, tested on session D"
+                            .to_owned(),
+                    material: Box::new(move || {
+                        let drawn = |config| faces::build_cached(config, &self.sources.drawn_faces).map(Cow::Owned);
+                        Ok(Box::new(Images::new(drawn(&train)?, drawn(&test)?, &read)?))
+                    }),
+                }
+            }
+            (_, None) => Lessons {
+                image_size,
+                heads: heads(factors, &read)?,
+                identity: format!("{sha256}, all images of the set"),
+                description: OF_ONE_SET.to_owned(),
+                material: Box::new(move || Ok(Box::new(Images::of_one_set(&self.set, &read)?))),
+            },
+        })
     }
 
     /// The factors that a judge reads: all but the session, which is drawn anew for every person, so that nothing in an
@@ -240,5 +269,60 @@ impl Data {
                 own: None,
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::AtomicBool;
+
+    use candle_core::Device;
+
+    use super::*;
+    use crate::judging::{JudgeTraining, TrainedJudge};
+    use crate::train::Surroundings;
+
+    fn faces_in(folder: &Path, named: &str, size: usize) -> Data {
+        let sources = Sources {
+            mnist: MnistSource::Directory(PathBuf::new()),
+            drawn_faces: folder.to_path_buf(),
+            kdef: None,
+            mmi: None,
+        };
+        Data::load(&SetConfig::Faces { named: named.to_owned(), size }, &sources).unwrap()
+    }
+
+    #[test]
+    fn the_lessons_of_a_judge_in_the_cache_are_not_drawn() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, cache) = (dir.path().join("faces"), dir.path());
+        let data = faces_in(&folder, "mmi", 16);
+        let n_files = || std::fs::read_dir(&folder).unwrap().count();
+        let interrupt = AtomicBool::new(false);
+        let around = Surroundings { device: &Device::Cpu, interrupt: &interrupt, quiet: true, commit: None };
+        let training = JudgeTraining { steps: 1, batch: 2, learning_rate: 1e-3, test_images: 8 };
+        let judge = || TrainedJudge::get(&data.lessons().unwrap(), &training, cache, around).unwrap();
+        // The generators' images are drawn; the judge adds sessions A, B and C in one file and session D in another.
+        assert_eq!(n_files(), 1);
+        let trained = judge();
+        assert_eq!((n_files(), trained.record.n_images), (3, 8));
+        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        assert_eq!(judge().record, trained.record);
+        assert_eq!(n_files(), 0);
+    }
+
+    #[test]
+    fn other_images_are_another_judge() {
+        let dir = tempfile::tempdir().unwrap();
+        let identity = |named: &str, size| faces_in(dir.path(), named, size).lessons().unwrap().identity;
+        assert_eq!(identity("mmi", 16), identity("mmi", 16));
+        assert_ne!(identity("mmi", 16), identity("mmi", 17));
+        assert_ne!(identity("kdef-3emo", 16), identity("kdef-7emo", 16));
+        let lessons_of = faces_in(dir.path(), "kdef-3emo", 16);
+        let lessons = lessons_of.lessons().unwrap();
+        let heads: Vec<(&str, usize)> = lessons.heads.iter().map(|(factor, n)| (factor.as_str(), *n)).collect();
+        assert_eq!(heads, [("person", 70), ("emotion", 3), ("transform", 6)]);
     }
 }

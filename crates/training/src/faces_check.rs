@@ -2,11 +2,13 @@
 //! again in another session, must read most but not all expressions of persons it never saw, and must do clearly worse when
 //! it has seen one image per person (SPEC §3.3). The drawing is frozen when this holds.
 
+use std::borrow::Cow;
+
 use multigen_data::sets::faces::{self, FacesConfig, N_PERSONS, SEVEN};
 use multigen_data::{Combination, ImageSet};
 use multigen_measure::Commit;
 
-use crate::judging::{Images, JudgeTraining, TrainedJudge};
+use crate::judging::{Images, JudgeTraining, Lessons, TrainedJudge, heads};
 use crate::train::Surroundings;
 use crate::{Error, Result, evaluate};
 
@@ -53,8 +55,19 @@ pub fn check(size: usize, training: &JudgeTraining, around: Surroundings) -> Res
     arms.into_iter()
         .map(|(trained_on, train, other_session)| {
             let n_images = train.len();
-            let mut lessons = Images::new(train, other_session.clone(), &["person", "emotion"], trained_on)?;
-            let judge = TrainedJudge::train(&mut lessons, training, around)?;
+            let read = ["person", "emotion"];
+            let lessons = Lessons {
+                image_size: size,
+                heads: heads(&train.factors, &read)?,
+                // These classifiers are trained anew with every check, and none is kept under a name.
+                identity: String::new(),
+                description: trained_on.to_owned(),
+                material: Box::new(|| {
+                    let (train, test) = (Cow::Borrowed(&train), Cow::Borrowed(other_session));
+                    Ok(Box::new(Images::new(train, test, &read)?))
+                }),
+            };
+            let judge = TrainedJudge::train(&lessons, training, around)?;
             Ok(Arm {
                 trained_on: trained_on.to_owned(),
                 n_images,

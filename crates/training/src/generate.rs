@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use multigen_data::randomness::keyed_rng;
-use multigen_data::{Combination, Factors};
+use multigen_data::{Factors, Mixture};
 use multigen_models::{Generator, LevelTable};
 use ndarray::Array3;
 
@@ -94,17 +94,28 @@ pub fn factors(run: &TrainedRun) -> Result<Factors> {
     Ok(Factors::new(run.config.factors.clone())?)
 }
 
-/// Draws one combination, clamped to [0, 1], `[3, h, w]`.
+/// Draws one combination or a mixture of levels, clamped to [0, 1], `[3, h, w]`.
 ///
 /// # Errors
-/// When the weights cannot be read or a level does not exist.
-pub fn image(run: &TrainedRun, combination: &Combination, device: &Device) -> Result<Array3<f32>> {
+/// When the weights cannot be read or the mixture is one of other factors.
+pub fn image(run: &TrainedRun, mixture: &Mixture, device: &Device) -> Result<Array3<f32>> {
     let config = &run.config;
     let generator = Generator::new(&config.model, &config.network, device, &mut keyed_rng(config.seed, "weights", 0))?;
     let path = run.dir.join("weights.safetensors");
     generator.params().load(&path.display().to_string(), &checkpoint::load_weights(&path, &config.hash()?)?)?;
-    let row: Vec<u32> = combination.iter().map(|&level| level as u32).collect();
-    let drawn = generator.forward(&LevelTable::from_rows([row.as_slice()])?)?;
+    let drawn = match mixture.combination() {
+        Some(combination) => {
+            let row: Vec<u32> = combination.iter().map(|&level| level as u32).collect();
+            generator.forward(&LevelTable::from_rows([row.as_slice()])?)?
+        }
+        None => {
+            let code = |weights: &[f64]| {
+                let weights: Vec<f32> = weights.iter().map(|&weight| weight as f32).collect();
+                Ok(Tensor::from_slice(&weights, (1, weights.len()), device)?) // [1, levels]
+            };
+            generator.forward_mixed(&mixture.weights().map(code).collect::<Result<Vec<_>>>()?)?
+        }
+    };
     let (_, c, h, w) = drawn.images.dims4()?;
     let pixels = drawn.images.flatten_all()?.to_vec1::<f32>()?;
     let image = Array3::from_shape_vec((c, h, w), pixels).map_err(|e| Error::config("generate", e.to_string()))?;

@@ -1,13 +1,13 @@
 //! The judge: trained once on real images, cached, and tested on real images that it never saw (SPEC §6).
 //!
-//! Nothing that is generated ever reaches it. What it learns from is a [`Lessons`]: handwriting for digits, all
+//! Nothing that is generated ever reaches it. What it learns from are [`Lessons`]: handwriting for digits, all
 //! combinations of a set of images elsewhere.
 
 mod handwriting;
 mod images;
+mod lessons;
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -22,51 +22,14 @@ use serde::{Deserialize, Serialize};
 
 pub use self::handwriting::Handwriting;
 pub use self::images::Images;
+pub(crate) use self::images::OF_ONE_SET;
+pub(crate) use self::lessons::heads;
+pub use self::lessons::{Lesson, Lessons, Material};
 use crate::progress::ProgressLine;
 use crate::run_config::{TrainingConfig, short_hash};
 use crate::schedule::Schedule;
 use crate::train::{Surroundings, optimiser};
 use crate::{Error, Result};
-
-/// Some labelled images.
-pub struct Lesson {
-    /// Pixels, n × 3 × h × w.
-    pub images: Vec<f32>,
-    /// Per head, the level of each image.
-    pub levels: Vec<Vec<u32>>,
-}
-
-/// What a judge learns from, and what it is tested on.
-pub trait Lessons {
-    /// Height and width of the images.
-    fn image_size(&self) -> usize;
-    /// The factors that it learns to read, with their numbers of levels.
-    fn heads(&self) -> &[(String, usize)];
-    /// A name of the images and of what is done with them: other images are another judge.
-    fn identity(&self) -> &str;
-    /// What it is trained and tested on, as the end of a sentence.
-    fn description(&self) -> String;
-    /// The `n` images of a step.
-    ///
-    /// # Errors
-    /// When they cannot be gathered.
-    fn batch(&mut self, step: u64, n: usize) -> Result<Lesson>;
-    /// How many images there are for the test.
-    fn n_test(&self) -> usize;
-    /// Some of the images for the test.
-    ///
-    /// # Errors
-    /// When they cannot be gathered.
-    fn test(&self, images: Range<usize>) -> Result<Lesson>;
-    /// Lessons that leave out some images for the test, where all images that there are teach the judge: a twin that
-    /// learns from them stands for the judge's accuracy.
-    ///
-    /// # Errors
-    /// When the images cannot be parted.
-    fn twin(&self) -> Result<Option<Box<dyn Lessons>>> {
-        Ok(None)
-    }
-}
 
 /// How a judge is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -115,23 +78,15 @@ struct Key<'a> {
 const RECORD: &str = "record";
 
 impl TrainedJudge {
-    /// The judge that these lessons make: from the cache, or trained now (about a minute on two cores).
+    /// The judge that these lessons make: from the cache, or trained now (about a minute on two cores). Their images are
+    /// gathered for training alone.
     ///
     /// # Errors
     /// When the data cannot be read, the cache cannot be written, or the user interrupts.
-    pub fn get(
-        lessons: &mut dyn Lessons,
-        training: &JudgeTraining,
-        cache: &Path,
-        around: Surroundings,
-    ) -> Result<Self> {
+    pub fn get(lessons: &Lessons, training: &JudgeTraining, cache: &Path, around: Surroundings) -> Result<Self> {
         let network = network(lessons);
-        let key = Key {
-            training,
-            network: &network,
-            lessons: lessons.identity(),
-            device: crate::device::kind(around.device),
-        };
+        let device = crate::device::kind(around.device);
+        let key = Key { training, network: &network, lessons: &lessons.identity, device };
         let json = serde_json::to_vec(&key).map_err(|e| Error::config("judge", e.to_string()))?;
         let path = cache.join(format!("judge-{}.safetensors", short_hash(&json)));
         if let Some(record) = cached_record(&path)? {
@@ -151,17 +106,19 @@ impl TrainedJudge {
     ///
     /// # Errors
     /// As [`TrainedJudge::get`].
-    pub fn train(lessons: &mut dyn Lessons, training: &JudgeTraining, around: Surroundings) -> Result<Self> {
-        let judge = Judge::new(&network(lessons), around.device, &mut keyed_rng(0, "judge weights", 0))?;
-        fit(&judge, lessons, training, around)?;
-        let mut record = match lessons.twin()? {
-            None => test_accuracy(&judge, lessons, training, around.device)?,
+    pub fn train(lessons: &Lessons, training: &JudgeTraining, around: Surroundings) -> Result<Self> {
+        let network = network(lessons);
+        let mut material = (lessons.material)()?;
+        let judge = fit(&network, material.as_mut(), training, around)?;
+        let (n_images, accuracy) = match material.twin()? {
+            None => test_accuracy(&judge, lessons.image_size, material.as_ref(), training, around.device)?,
             Some(mut twin) => {
-                let of_twin = Self::train(twin.as_mut(), training, around)?.record;
-                JudgeRecord { description: describe(lessons, training), ..of_twin }
+                let of_twin = fit(&network, twin.as_mut(), training, around)?;
+                test_accuracy(&of_twin, lessons.image_size, twin.as_ref(), training, around.device)?
             }
         };
-        record.commit = around.commit.cloned();
+        let description = describe(lessons, training);
+        let record = JudgeRecord { description, n_images, accuracy, commit: around.commit.cloned() };
         Ok(Self { judge, device: around.device.clone(), record })
     }
 
@@ -199,8 +156,8 @@ impl TrainedJudge {
     }
 }
 
-fn network(lessons: &dyn Lessons) -> JudgeConfig {
-    JudgeConfig { image_size: lessons.image_size(), heads: lessons.heads().to_vec() }
+fn network(lessons: &Lessons) -> JudgeConfig {
+    JudgeConfig { image_size: lessons.image_size, heads: lessons.heads.clone() }
 }
 
 /// The judge's accuracy in one phrase.
@@ -244,17 +201,13 @@ fn cached_record(path: &Path) -> Result<Option<JudgeRecord>> {
     serde_json::from_str(json).map(Some).map_err(|e| broken(&e))
 }
 
-impl Lesson {
-    /// The images `[n, 3, size, size]` and per head the levels `[n]`.
-    fn tensors(self, size: usize, device: &Device) -> Result<(Tensor, Vec<Tensor>)> {
-        let n = self.levels.first().map_or(0, Vec::len);
-        let images = Tensor::from_vec(self.images, (n, 3, size, size), device)?;
-        let levels = self.levels.iter().map(|levels| Ok(Tensor::new(levels.as_slice(), device)?));
-        Ok((images, levels.collect::<Result<_>>()?))
-    }
-}
-
-fn fit(judge: &Judge, lessons: &mut dyn Lessons, training: &JudgeTraining, around: Surroundings) -> Result<()> {
+fn fit(
+    network: &JudgeConfig,
+    material: &mut dyn Material,
+    training: &JudgeTraining,
+    around: Surroundings,
+) -> Result<Judge> {
+    let judge = Judge::new(network, around.device, &mut keyed_rng(0, "judge weights", 0))?;
     let solver = TrainingConfig {
         steps: training.steps,
         batch: training.batch,
@@ -276,7 +229,7 @@ fn fit(judge: &Judge, lessons: &mut dyn Lessons, training: &JudgeTraining, aroun
         if around.interrupt.load(Ordering::Relaxed) {
             return Err(Error::Interrupted { model: "judge".to_owned(), seed: 0, step, steps: solver.steps });
         }
-        let (images, levels) = lessons.batch(step, solver.batch)?.tensors(lessons.image_size(), around.device)?;
+        let (images, levels) = material.batch(step, solver.batch)?.tensors(network.image_size, around.device)?;
         let mut loss = Tensor::new(0f32, around.device)?;
         for ((_, logits), levels) in judge.forward(&images)?.iter().zip(&levels) {
             loss = (loss + ops::softmax_cross_entropy(logits, levels)?)?;
@@ -297,25 +250,27 @@ fn fit(judge: &Judge, lessons: &mut dyn Lessons, training: &JudgeTraining, aroun
         line.update(step + 1, loss, ((step + 1) * solver.batch as u64) as f64 / started.elapsed().as_secs_f64());
     }
     line.finish(&format!("{} steps in {:.0} s", solver.steps, started.elapsed().as_secs_f64()));
-    Ok(())
+    Ok(judge)
 }
 
-fn describe(lessons: &dyn Lessons, training: &JudgeTraining) -> String {
+fn describe(lessons: &Lessons, training: &JudgeTraining) -> String {
     let JudgeTraining { steps, batch, .. } = training;
-    format!("A convolutional network, trained for {steps} steps of {batch} on {}.", lessons.description())
+    format!("A convolutional network, trained for {steps} steps of {batch} on {}.", lessons.description)
 }
 
+/// How many images the judge was tested on, and the share of them that it read right, per factor.
 fn test_accuracy(
     judge: &Judge,
-    lessons: &dyn Lessons,
+    image_size: usize,
+    material: &dyn Material,
     training: &JudgeTraining,
     device: &Device,
-) -> Result<JudgeRecord> {
+) -> Result<(u64, BTreeMap<String, f64>)> {
     const AT_ONCE: usize = 256;
-    let n = training.test_images.min(lessons.n_test());
+    let n = training.test_images.min(material.n_test());
     let mut right: BTreeMap<String, u64> = BTreeMap::new();
     for start in (0..n).step_by(AT_ONCE) {
-        let (images, levels) = lessons.test(start..n.min(start + AT_ONCE))?.tensors(lessons.image_size(), device)?;
+        let (images, levels) = material.test(start..n.min(start + AT_ONCE))?.tensors(image_size, device)?;
         for ((factor, logits), levels) in judge.forward(&images)?.iter().zip(&levels) {
             let read = logits.argmax(1)?.to_vec1::<u32>()?;
             let levels = levels.to_vec1::<u32>()?;
@@ -323,10 +278,5 @@ fn test_accuracy(
                 read.iter().zip(&levels).filter(|(a, b)| a == b).count() as u64;
         }
     }
-    Ok(JudgeRecord {
-        description: describe(lessons, training),
-        n_images: n as u64,
-        accuracy: right.into_iter().map(|(factor, right)| (factor, right as f64 / n.max(1) as f64)).collect(),
-        commit: None,
-    })
+    Ok((n as u64, right.into_iter().map(|(factor, right)| (factor, right as f64 / n.max(1) as f64)).collect()))
 }

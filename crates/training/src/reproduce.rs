@@ -183,7 +183,7 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
         commit: commit.as_ref(),
     };
     let judge_training = JudgeTraining::new(&experiment.profile, data.set().height);
-    let judge = TrainedJudge::get(data.lessons()?.as_mut(), &judge_training, &cache, around)?;
+    let judge = TrainedJudge::get(&data.lessons()?, &judge_training, &cache, around)?;
     manifest.judge = Some(judge.record.clone());
 
     let mut figures = Figures::default();

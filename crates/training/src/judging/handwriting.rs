@@ -3,24 +3,28 @@
 use multigen_data::randomness::keyed_rng;
 use multigen_data::sets::digits;
 use multigen_data::sets::mnist::SIZE;
-use multigen_data::{DigitsConfig, Factors, LabelledImages, MnistSource, Part, transforms};
+use multigen_data::{DigitsConfig, LabelledImages, MnistSource, Part, transforms};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use super::{Lesson, Lessons, sha256_hex};
+use super::{Lesson, Material};
 use crate::Result;
 
 /// The 60,000 training images, anew in a colour and a transform at every step; the 10,000 test images for the test.
 pub struct Handwriting {
     train: LabelledImages,
     test: LabelledImages,
-    heads: Vec<(String, usize)>,
     permutations: Vec<Vec<usize>>,
     order: Vec<usize>,
-    identity: String,
 }
 
 impl Handwriting {
+    /// What is read off an image: digit, colour and transform. A style is no property that can be read off an image of
+    /// another writer.
+    pub const READ: [&str; 3] = ["digit", "colour", "transform"];
+    /// What it teaches and tests on, as the end of a sentence.
+    pub const DESCRIPTION: &str = "MNIST's 60,000 training images in random colours and transforms, tested on MNIST's test images, which neither it nor any generator has seen";
+
     /// Reads both parts of MNIST.
     ///
     /// # Errors
@@ -30,15 +34,14 @@ impl Handwriting {
         let permutations = transforms::levels(config.transforms)?.iter().map(|t| t.permutation(SIZE)).collect();
         let mut order: Vec<usize> = (0..train.len()).collect();
         order.shuffle(&mut keyed_rng(0, "judge order", 0));
-        let identity = format!("{} transforms {}", sha256_hex(&[&train.pixels, &train.labels]), config.transforms);
-        Ok(Self { heads: read_factors(&digits::factors(config)?), train, test, permutations, order, identity })
+        Ok(Self { train, test, permutations, order })
     }
 
     fn paint(&self, from: &LabelledImages, indices: &[usize], rng: &mut impl rand::Rng) -> Lesson {
         let n_colours = digits::COLOURS.len();
         let mut lesson = Lesson {
             images: vec![0.0; indices.len() * n_colours * SIZE * SIZE],
-            levels: vec![Vec::with_capacity(indices.len()); self.heads.len()],
+            levels: vec![Vec::with_capacity(indices.len()); Self::READ.len()],
         };
         for (&index, image) in indices.iter().zip(lesson.images.chunks_exact_mut(n_colours * SIZE * SIZE)) {
             let (Some(grey), Some(&digit)) = (from.image(index), from.labels.get(index)) else { continue };
@@ -52,23 +55,7 @@ impl Handwriting {
     }
 }
 
-impl Lessons for Handwriting {
-    fn image_size(&self) -> usize {
-        SIZE
-    }
-
-    fn heads(&self) -> &[(String, usize)] {
-        &self.heads
-    }
-
-    fn identity(&self) -> &str {
-        &self.identity
-    }
-
-    fn description(&self) -> String {
-        "MNIST's 60,000 training images in random colours and transforms, tested on MNIST's test images, which neither it nor any generator has seen".to_owned()
-    }
-
+impl Material for Handwriting {
     fn batch(&mut self, step: u64, n: usize) -> Result<Lesson> {
         let batch: Vec<usize> = (0..n).map(|i| self.order[(step as usize * n + i) % self.order.len()]).collect();
         Ok(self.paint(&self.train, &batch, &mut keyed_rng(0, "judge batch", step)))
@@ -82,13 +69,4 @@ impl Lessons for Handwriting {
         let mut rng = keyed_rng(0, "judge test", images.start as u64);
         Ok(self.paint(&self.test, &images.collect::<Vec<_>>(), &mut rng))
     }
-}
-
-/// A style is no property that can be read off an image of another writer, so the judge reads all factors but that.
-fn read_factors(factors: &Factors) -> Vec<(String, usize)> {
-    factors
-        .iter()
-        .filter(|factor| factor.name != "style")
-        .map(|factor| (factor.name.clone(), factor.n_levels()))
-        .collect()
 }

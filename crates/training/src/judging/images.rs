@@ -1,65 +1,53 @@
 //! Lessons from a set of images: all its combinations, those held out from generators included.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use multigen_data::{Batches, ImageSet};
 
-use super::{Lesson, Lessons, sha256_of_set};
+use super::{Lesson, Material};
 use crate::{Error, Result};
 
 /// The images of one set, and others that are tested on.
-pub struct Images {
-    train: ImageSet,
+pub struct Images<'a> {
+    train: Cow<'a, ImageSet>,
     /// Batches of the size that was asked for last.
     batches: Option<Batches>,
-    test: ImageSet,
+    test: Cow<'a, ImageSet>,
     test_indices: Vec<usize>,
-    heads: Vec<(String, usize)>,
-    /// Places of the heads among the factors of the training and of the test images.
+    /// The factors that are read.
+    read: Vec<String>,
+    /// Their places among the factors of the training and of the test images.
     places: Vec<(usize, usize)>,
-    identity: String,
-    description: String,
 }
 
-impl Images {
-    /// Learns to read `factors` off all images of `train`; tested on all of `test`, which has these factors too.
+impl<'a> Images<'a> {
+    /// Teaches to read these factors off all images of `train`; tests on all of `test`, which has these factors too.
     ///
     /// # Errors
     /// When a factor does not exist.
-    pub fn new(train: ImageSet, test: ImageSet, factors: &[&str], description: &str) -> Result<Self> {
-        let mut heads = Vec::new();
-        let mut places = Vec::new();
-        for &factor in factors {
-            let place = train.factors.position(factor)?;
-            heads.push((factor.to_owned(), train.factors.as_slice()[place].n_levels()));
-            places.push((place, test.factors.position(factor)?));
-        }
-        let identity = format!("{} tested on {}", sha256_of_set(&train), sha256_of_set(&test));
-        Ok(Self {
-            batches: None,
-            test_indices: (0..test.len()).collect(),
-            train,
-            test,
-            heads,
-            places,
-            identity,
-            description: description.to_owned(),
-        })
+    pub fn new(train: Cow<'a, ImageSet>, test: Cow<'a, ImageSet>, read: &[&str]) -> Result<Self> {
+        let place = |&factor: &&str| Ok((train.factors.position(factor)?, test.factors.position(factor)?));
+        let places = read.iter().map(place).collect::<Result<_>>()?;
+        let read = read.iter().map(|&factor| factor.to_owned()).collect();
+        Ok(Self { batches: None, test_indices: (0..test.len()).collect(), train, test, read, places })
     }
 }
 
 /// One of this many photos is what a twin is tested on.
 const TWIN_PART: usize = 5;
 
-impl Images {
-    /// Learns from all images of a set; how well it reads is told by a twin that learns from four fifths of them.
+/// What [`Images::of_one_set`] teaches and tests on, as the end of a sentence.
+pub(crate) const OF_ONE_SET: &str = "all images of the set; its accuracy is that of a twin, trained in the same way on four fifths of the photos in all their transforms and tested on the rest";
+
+impl<'a> Images<'a> {
+    /// Teaches all images of a set; how well they are read is told by a twin that learns from four fifths of them.
     ///
     /// # Errors
     /// When a factor does not exist.
-    pub fn of_one_set(set: ImageSet, factors: &[&str]) -> Result<Self> {
-        let nothing = part(&set, |_| false)?;
-        let description = "all images of the set; its accuracy is that of a twin, trained in the same way on four fifths of the photos in all their transforms and tested on the rest";
-        Self::new(set, nothing, factors, description)
+    pub fn of_one_set(set: &'a ImageSet, read: &[&str]) -> Result<Self> {
+        let nothing = part(set, |_| false)?;
+        Self::new(Cow::Borrowed(set), Cow::Owned(nothing), read)
     }
 }
 
@@ -70,8 +58,8 @@ fn part(set: &ImageSet, is_in: impl Fn(usize) -> bool) -> Result<ImageSet> {
     Ok(ImageSet { images: set.gather(&chosen)?.images, masks: None, combinations, ..set.clone() })
 }
 
-impl Lessons for Images {
-    fn twin(&self) -> Result<Option<Box<dyn Lessons>>> {
+impl Material for Images<'_> {
+    fn twin(&self) -> Result<Option<Box<dyn Material>>> {
         if self.n_test() > 0 {
             return Ok(None);
         }
@@ -98,25 +86,9 @@ impl Lessons for Images {
                 ),
             ));
         }
-        let factors: Vec<&str> = self.heads.iter().map(|(factor, _)| factor.as_str()).collect();
-        let sides = (part(&self.train, |i| !tested[i])?, part(&self.train, |i| tested[i])?);
-        Ok(Some(Box::new(Self::new(sides.0, sides.1, &factors, "four fifths of the photos")?)))
-    }
-
-    fn image_size(&self) -> usize {
-        self.train.height
-    }
-
-    fn heads(&self) -> &[(String, usize)] {
-        &self.heads
-    }
-
-    fn identity(&self) -> &str {
-        &self.identity
-    }
-
-    fn description(&self) -> String {
-        self.description.clone()
+        let read: Vec<&str> = self.read.iter().map(String::as_str).collect();
+        let (train, test) = (part(&self.train, |i| !tested[i])?, part(&self.train, |i| tested[i])?);
+        Ok(Some(Box::new(Images::new(Cow::Owned(train), Cow::Owned(test), &read)?)))
     }
 
     fn batch(&mut self, step: u64, n: usize) -> Result<Lesson> {
