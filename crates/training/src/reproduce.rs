@@ -341,7 +341,7 @@ impl Figures {
     }
 
     /// Writes everything into the folder `staged`, then moves it over what `dir` holds: a disk that fills up half way
-    /// leaves the earlier results as they were.
+    /// leaves the earlier results as they were. Earlier samples and pictures that have no successor go.
     fn publish(self, manifest: &Manifest, config: &str, staged: &ExperimentDir, dir: &ExperimentDir) -> Result<()> {
         staged.create()?;
         let mut moves = vec![
@@ -365,10 +365,11 @@ impl Figures {
         }
         manifest.write(&staged.manifest())?;
         moves.push((staged.manifest(), dir.manifest()));
-        for (from, to) in moves {
-            std::fs::rename(&from, &to).map_err(|e| measure::Error::writing(&to, &e))?;
+        for (from, to) in &moves {
+            std::fs::rename(from, to).map_err(|e| measure::Error::writing(to, &e))?;
         }
-        Ok(())
+        let kept: Vec<PathBuf> = moves.into_iter().map(|(_, to)| to).collect();
+        Ok(dir.remove_all_but(&kept)?)
     }
 
     fn describe(&self, record: &mut ModelRecord) {
