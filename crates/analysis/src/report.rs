@@ -83,7 +83,8 @@ fn render(results: &ResultsDir, experiment: &str) -> Result<(Section, Files)> {
     let mut pictures = Pictures::default();
     for model in &models {
         if let Some((seed, samples)) = read.samples(model)? {
-            let heading = GridHeading { title: &read.manifest.title, model, seed };
+            let heading =
+                GridHeading { title: &read.manifest.title, model, seed, pictured: read.manifest.pictured.as_deref() };
             files.push((dir.grid(model), draw_grid(&dir.grid(model), heading, &samples)?));
             pictures.grids.push(((*model).to_owned(), seed, file_name(&dir.grid(model))));
         }

@@ -120,6 +120,7 @@ fn manifest(experiment: &str, seeds: &[u64]) -> Manifest {
         profile: "quick".into(),
         device: "cpu".into(),
         dataset: "digits: 1,796 training images made from 100 images of MNIST.".into(),
+        pictured: None,
         models: vec![
             model("operator-affine", "Colour and transform act on a canonical image."),
             model("digits-v2", "One-hot factors are concatenated, as in the research."),

@@ -211,6 +211,7 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
                 truth: data.truth(),
                 split: &split,
                 device: &options.device.0,
+                pictured: data.pictured(),
             };
             let sheets = sheets::sheets(drawing, &experiment.evaluate.sets)?;
             figures.sheets.push((planned.config.model.clone(), seed, sheets));
@@ -267,6 +268,7 @@ fn manifest(
         profile: experiment.profile.clone(),
         device: options.device.1.clone(),
         dataset: data.note().to_owned(),
+        pictured: data.pictured().map(str::to_owned),
         models,
         seeds: options.seeds.clone(),
         config_hash: short_hash(&hashed),

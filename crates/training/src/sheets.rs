@@ -26,6 +26,8 @@ pub(crate) struct Drawing<'a> {
     pub truth: &'a ImageSet,
     pub split: &'a Split,
     pub device: &'a Device,
+    /// What every sheet says of what it shows.
+    pub pictured: Option<&'a str>,
 }
 
 /// The sheets of a set with the factors person and emotion; none of any other set.
@@ -196,7 +198,8 @@ fn strips(drawing: Drawing, (person, emotion): (usize, usize)) -> Result<Vec<She
 }
 
 fn note(drawing: Drawing) -> String {
-    format!("seed {}, {}×{} pixels", drawing.seed, drawing.truth.height, drawing.truth.width)
+    let pictured = drawing.pictured.map_or_else(String::new, |pictured| format!("{pictured}, "));
+    format!("{pictured}seed {}, {}×{} pixels", drawing.seed, drawing.truth.height, drawing.truth.width)
 }
 
 fn with(combination: &Combination, place: usize, level: usize) -> Vec<usize> {
@@ -245,6 +248,7 @@ mod tests {
             truth: &truth,
             split: &split,
             device: &device,
+            pictured: Some("drawn faces"),
         };
         let of = |set: &str| sheets(drawing, &[set.to_owned()]).unwrap();
         let slugs = |sheets: &[Sheet]| sheets.iter().map(|sheet| sheet.slug.clone()).collect::<Vec<_>>();
@@ -252,6 +256,7 @@ mod tests {
         let pair = of("3-surprise");
         assert_eq!(slugs(&pair), ["transforms", "matrix-truth", "matrix", "strip-persons", "strip-emotions"]);
         pair.iter().for_each(|sheet| sheet.validate().unwrap());
+        assert!(pair.iter().all(|sheet| sheet.note == "drawn faces, seed 0, 16×16 pixels"), "{}", pair[0].note);
         // One content in six transforms, truth above generated, all of them held out.
         assert_eq!((pair[0].rows.len(), pair[0].columns.len()), (2, 6));
         assert!(pair[0].cells.iter().all(|cell| cell.framed) && pair[0].cells[6].caption.is_some());
