@@ -162,6 +162,7 @@ pub fn estimate(
 /// Whatever training, measuring or writing meets; complete runs stay in the cache.
 pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<ExperimentDir> {
     let started = (SystemTime::now(), Instant::now());
+    check_evaluated(experiment, data, options)?;
     let dir = options.results.experiment(&experiment.results_name());
     let cache = options.results.cache();
     dir.create()?;
@@ -228,6 +229,18 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
     std::fs::remove_dir_all(staged.root()).ok();
     written?;
     Ok(dir)
+}
+
+/// Refuses a set or an image to show that does not exist: before minutes of training, not after.
+fn check_evaluated(experiment: &Experiment, data: &Data, options: &Options) -> Result<()> {
+    for &seed in &options.seeds {
+        let rules = data.for_seed(&experiment.data, seed).held_out;
+        let split = Split::new(&data.set().factors, &data.set().combinations, &rules)?;
+        for name in data.measured(experiment)? {
+            Evaluated::new(experiment, data, &split, (name, seed))?;
+        }
+    }
+    Ok(())
 }
 
 fn manifest(
