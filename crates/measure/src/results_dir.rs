@@ -213,15 +213,16 @@ impl ExperimentDir {
             of_model || named.iter().any(|path| path.ends_with(name))
         };
         let is_sample = |name: &str| name.ends_with(".safetensors");
-        let folders: [(PathBuf, &dyn Fn(&str) -> bool); 2] =
-            [(self.root.clone(), &is_picture), (self.root.join("samples"), &is_sample)];
-        for (folder, is_of_layout) in folders {
-            for entry in std::fs::read_dir(&folder).map_err(|source| Error::reading(&folder, &source))? {
-                let entry = entry.map_err(|source| Error::reading(&folder, &source))?;
-                let path = entry.path();
-                if is_of_layout(&entry.file_name().to_string_lossy()) && !kept.contains(&path) {
-                    std::fs::remove_file(&path).map_err(|source| Error::writing(&path, &source))?;
-                }
+        let reading = |source: std::io::Error| Error::reading(&self.root, &source);
+        let entries = |folder: PathBuf| Ok(std::fs::read_dir(folder).map_err(reading)?.collect::<Vec<_>>());
+        let pictures = entries(self.root.clone())?.into_iter().map(|entry| (entry, true));
+        let samples = entries(self.root.join("samples"))?.into_iter().map(|entry| (entry, false));
+        for (entry, may_be_picture) in pictures.chain(samples) {
+            let entry = entry.map_err(reading)?;
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            let is_of_layout = if may_be_picture { is_picture(&name) } else { is_sample(&name) };
+            if is_of_layout && !kept.contains(&path) {
+                std::fs::remove_file(&path).map_err(|source| Error::writing(&path, &source))?;
             }
         }
         Ok(())

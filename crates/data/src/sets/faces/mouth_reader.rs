@@ -472,8 +472,13 @@ mod tests {
             let reader = MouthReader::new(3, Expression::Surprise, 0, size).unwrap();
             let image = Transform::Rotate90.apply(size, &truth(3, Expression::Surprise, 0, size).unwrap());
             let upright = Transform::Rotate90.inverse().apply(size, &image);
-            let reading = reader.read(&upright).unwrap().opening;
-            assert!((reading - mouth_opening(3, Expression::Surprise, 0)).abs() < 0.005, "{size} {reading}");
+            let reading = reader.read(&upright).unwrap();
+            let error = reading.opening - mouth_opening(3, Expression::Surprise, 0);
+            assert!(error.abs() < 0.005 && reading.is_reliable(), "{size} {reading:?}");
+            let [happy, disgust] =
+                [Expression::Happy, Expression::Disgust].map(|other| truth(3, other, 0, size).unwrap());
+            let faded = reader.read(&blend(&happy, &disgust, 0.5)).unwrap();
+            assert!(!faded.is_reliable(), "{size} {faded:?}");
         }
     }
 
