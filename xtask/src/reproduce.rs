@@ -14,6 +14,9 @@ use multigen_training::{Experiment, Request, device, progress};
 use crate::workspace::{self, Places};
 use crate::{interrupt, report};
 
+/// The profile that takes seconds.
+const SHORTEST_PROFILE: &str = "smoke";
+
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// A full name, an ending such as result-3, or all
@@ -90,8 +93,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         mmi: arguments.mmi.clone(),
     };
     let data = Data::load_all(&experiments, &sources)?;
-    let long = arguments.dry_run || arguments.profile == "paper" || arguments.names.iter().any(|name| name == "all");
-    if long {
+    if arguments.dry_run || takes_long(&arguments.profile, &arguments.names) {
         announce(&experiments, &data, &options)?;
     }
     if arguments.dry_run {
@@ -114,6 +116,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     eprintln!("report:   {}", options.results.index().display());
     Ok(())
+}
+
+/// Whether the command may take hours, so that it says first how many: with any profile but the two short ones.
+fn takes_long(profile: &str, names: &[String]) -> bool {
+    ![SHORTEST_PROFILE, DEFAULT_PROFILE].contains(&profile) || names.iter().any(|name| name == "all")
 }
 
 /// Prints what would be trained and how long it would take here.
@@ -142,4 +149,17 @@ fn announce(experiments: &[Experiment], data: &[Rc<Data>], options: &Options) ->
         total / 3600.0
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_profile_of_the_research_says_first_how_long_it_takes() {
+        let one = ["kdef-result-3".to_owned()];
+        assert!(takes_long("paper", &one) && takes_long("paper-71", &one));
+        assert!(!takes_long("quick", &one) && !takes_long("smoke", &one));
+        assert!(takes_long("quick", &["all".to_owned()]));
+    }
 }

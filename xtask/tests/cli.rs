@@ -670,6 +670,25 @@ fn a_bench_that_cannot_run_is_refused() {
 }
 
 #[test]
+fn the_check_of_the_faces_takes_a_size_and_keeps_the_page_of_another_one() {
+    let results = tempfile::tempdir().unwrap();
+    let page = results.path().join("faces-check.md");
+    std::fs::write(&page, "kept").unwrap();
+    let check = |size: &str| {
+        let place = results.path().to_str().unwrap();
+        xtask(["data", "faces-check", "--size", size, "--steps", "1", "--results", place])
+    };
+    let checked = check("16");
+    succeeded(&checked);
+    says(
+        &String::from_utf8(checked.stdout).unwrap(),
+        &["## 16×16 pixels", "one image per person, in session A | 70 |"],
+    );
+    says(&refused_at_once(&check("8")), &["size = 8: expected 16 to 1024 pixels"]);
+    assert_eq!(std::fs::read_to_string(page).unwrap(), "kept");
+}
+
+#[test]
 fn drawn_faces_come_out_as_a_sheet_and_impossible_ones_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("faces.png");

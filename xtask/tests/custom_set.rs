@@ -55,6 +55,13 @@ fn the_readme_makes_and_checks_a_set() {
     says(&summary, &["Shapes: a hue never seen on a star", "unseen (6 images)", "judge: hue", "my-shapes/labels.csv"]);
     assert!(folder.path().join("results/shapes-smoke/grid-compact.png").exists());
 
+    // A set that does not exist is refused before anything is trained or written.
+    let mut arguments = own.clone();
+    arguments.extend(["--profile", "smoke", "--results", "none", "--set", "evaluate.sets=[\"unsene\"]"]);
+    let refusal = xtask(folder.path(), &arguments);
+    says(&String::from_utf8(refusal.stderr).unwrap(), &["error: ", "'unsene' holds no image"]);
+    assert_eq!(std::fs::read_dir(folder.path().join("none")).unwrap().count(), 0);
+
     // The report ends with what an experiment file says; the same command reads it there.
     let text = stdout(&xtask(
         folder.path(),
@@ -78,6 +85,14 @@ fn the_readme_makes_and_checks_a_set() {
     std::fs::write(own.join("mine.toml"), format!("title = \"mine\"\n[dataset]{dataset}")).unwrap();
     let again = stdout(&xtask(folder.path(), &["data", "check", "experiments/mine.toml"]));
     says(&again, &["384 images of 16×16", "size = 16\ntransforms = 4\n"]);
+    // The smallest size that the check lets pass can be trained on.
+    let shapes = std::fs::read_to_string(folder.path().join("my-shapes/shapes.toml")).unwrap();
+    let small = shapes.replace("table = \"labels.csv\"", "table = \"labels.csv\"\nsize = 16");
+    std::fs::write(folder.path().join("my-shapes/small.toml"), small).unwrap();
+    let smallest = ["reproduce", "my-shapes/small.toml", "--profile", "smoke", "--results", "results"];
+    stdout(&xtask(folder.path(), &smallest));
+    let summary = std::fs::read_to_string(folder.path().join("results/small-smoke/summary.md")).unwrap();
+    says(&summary, &["16×16"]);
 }
 
 #[test]
@@ -98,7 +113,7 @@ fn what_is_wrong_with_a_set_is_listed_and_the_command_fails() {
     let check = |more: &[&str]| xtask(folder.path(), &[&["data", "check", "--images", "set"], more].concat());
     says(&refused(&check(&["--table", "none.csv"])), &["none.csv: expected a table"]);
     says(&refused(&check(&["--table", "labels.csv"])), &["did you mean set/labels.csv?"]);
-    says(&refused(&check(&["--table", "set/labels.csv", "--size", "2"])), &["size = 2: expected 4 to 4096"]);
+    says(&refused(&check(&["--table", "set/labels.csv", "--size", "2"])), &["size = 2: expected 16 to 256"]);
     says(&refused(&check(&["--table", "set/labels.csv", "--transforms", "3"])), &["transforms = 3"]);
     let missing = check(&[]);
     assert!(!missing.status.success());

@@ -71,8 +71,12 @@ impl ExperimentResults {
         path: impl Fn(u64) -> PathBuf,
         read: impl Fn(&Path) -> multigen_measure::Result<T>,
     ) -> Result<Option<(u64, T)>> {
-        let first = self.manifest.seeds.iter().map(|&seed| (seed, path(seed))).find(|(_, path)| path.exists());
-        first.map(|(seed, path)| Ok((seed, read(&path)?))).transpose()
+        self.first_seed(path).map(|(seed, path)| Ok((seed, read(&path)?))).transpose()
+    }
+
+    /// The first seed that left a file at its path, and that path.
+    pub fn first_seed(&self, path: impl Fn(u64) -> PathBuf) -> Option<(u64, PathBuf)> {
+        self.manifest.seeds.iter().map(|&seed| (seed, path(seed))).find(|(_, path)| path.exists())
     }
 
     /// The names of the trained models, in the order of the manifest.

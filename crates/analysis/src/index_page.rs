@@ -109,7 +109,7 @@ fn experiment(name: &str, section: &Section) -> String {
     }
     html.push_str(&format!(
         "<p class=\"faint\">{}</p>\n",
-        escape(&reading(manifest)).replace("`truth`", "<em>truth</em>")
+        escape(&reading(manifest, table)).replace("`truth`", "<em>truth</em>")
     ));
     if let Some(judge) = judge(manifest) {
         html.push_str(&format!("<p><strong>Judge.</strong> {}</p>\n", escape(&judge)));

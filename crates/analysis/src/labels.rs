@@ -1,6 +1,6 @@
 //! Short names for people: of combinations, metrics and figures with their intervals.
 
-use multigen_measure::{MOUTH_ASYMMETRY, MOUTH_OPENING, SHARPNESS};
+use multigen_measure::{MOUTH_ASYMMETRY, MOUTH_OPENING, MOUTH_READ, SHARPNESS};
 
 use crate::stats::Estimate;
 
@@ -57,6 +57,7 @@ pub fn metric_heading(metric: &str) -> String {
         "mse" => "MSE".to_owned(),
         MOUTH_OPENING => "mouth opening, face heights".to_owned(),
         MOUTH_ASYMMETRY => "mouth asymmetry, face heights".to_owned(),
+        MOUTH_READ => "mouths that could be read".to_owned(),
         SHARPNESS => "sharpness, 1/pixel".to_owned(),
         "nearest_train_psnr_db" => "PSNR to the nearest training image, dB".to_owned(),
         _ => metric.strip_prefix("judge_").map_or_else(|| metric.to_owned(), |factor| format!("judge: {factor}")),

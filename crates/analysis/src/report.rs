@@ -83,7 +83,8 @@ fn render(results: &ResultsDir, experiment: &str) -> Result<(Section, Files)> {
     let mut pictures = Pictures::default();
     for model in &models {
         if let Some((seed, samples)) = read.samples(model)? {
-            let heading = GridHeading { title: &read.manifest.title, model, seed };
+            let heading =
+                GridHeading { title: &read.manifest.title, model, seed, pictured: read.manifest.pictured.as_deref() };
             files.push((dir.grid(model), draw_grid(&dir.grid(model), heading, &samples)?));
             pictures.grids.push(((*model).to_owned(), seed, file_name(&dir.grid(model))));
         }
@@ -124,9 +125,9 @@ fn section_on_disk(results: &ResultsDir, experiment: &str) -> Result<Section> {
     let models: Vec<&str> = read.models().collect();
     let mut pictures = Pictures::default();
     for model in &models {
-        let seed = read.manifest.seeds.iter().find(|seed| read.dir.samples(model, **seed).exists());
-        if let (Some(seed), true) = (seed, read.dir.grid(model).exists()) {
-            pictures.grids.push(((*model).to_owned(), *seed, file_name(&read.dir.grid(model))));
+        let first = read.first_seed(|seed| read.dir.samples(model, seed));
+        if let (Some((seed, _)), true) = (first, read.dir.grid(model).exists()) {
+            pictures.grids.push(((*model).to_owned(), seed, file_name(&read.dir.grid(model))));
         }
     }
     for model in &models {

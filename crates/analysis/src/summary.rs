@@ -1,6 +1,6 @@
 //! `summary.md`: what was asked, what came out, and everything needed to judge and repeat it. It states no verdict.
 
-use multigen_measure::{Manifest, Sheet};
+use multigen_measure::{MOUTH_READ, Manifest, Sheet};
 
 use crate::experiment_results::ExperimentResults;
 use crate::labels::{duration, figure, figure_with_interval, metric_heading, thousands};
@@ -31,7 +31,7 @@ pub fn summary(results: &ExperimentResults, table: &Table, pictures: &Pictures) 
         text.push_str(&format!("**{name}** {}\n\n", markdown_text(&content)));
     }
     text.push_str("## Figures\n\n");
-    text.push_str(&format!("{}\n", reading(manifest)));
+    text.push_str(&format!("{}\n", reading(manifest, table)));
     for set in table.sets() {
         text.push_str(&format!("\n### {}\n\n", set_heading(table, set)));
         let (heading, rows) = table.text(set);
@@ -101,16 +101,23 @@ pub fn question(manifest: &Manifest) -> [(&'static str, String); 3] {
 }
 
 /// How the figures are to be read.
-pub fn reading(manifest: &Manifest) -> String {
+pub fn reading(manifest: &Manifest, table: &Table) -> String {
     let n = manifest.seeds.len();
     let over = match n {
         1 => "One seed, so the figures have no interval.".to_owned(),
         _ => format!("± is half of the 95 % t-interval over {n} seeds."),
     };
+    let mouths = match table.cells().iter().any(|cell| cell.metric == MOUTH_READ) {
+        true => {
+            " The mouth of a generated face is read by comparing it with drawn mouths of that person and expression; \
+             where none of them looks like it, it counts as not read and has no opening and no asymmetry."
+        }
+        false => "",
+    };
     format!(
         "Each figure is the mean over the images of a set, then over seeds. {over} Generated images are clamped to [0, 1]; \
          PSNR has peak 1 over all channels. Baselines involve no learning of how factors combine; the nearest training \
-         image is an oracle, because it is chosen by looking at the truth. `truth` is the judge's reading of the true images."
+         image is an oracle, because it is chosen by looking at the truth. `truth` is the judge's reading of the true images.{mouths}"
     )
 }
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use multigen_analysis::{write_experiment, write_report};
 use multigen_measure::{
-    Commit, EvaluationRow, HistoryRow, JudgeRecord, MOUTH_ASYMMETRY, MOUTH_OPENING, Machine, Manifest, MetricRow,
-    ModelRecord, ResultsDir, SHARPNESS, Samples, Sheet, SheetCell, psnr, read_rows, write_rows, write_samples,
-    write_sheets,
+    Commit, EvaluationRow, HistoryRow, JudgeRecord, MOUTH_ASYMMETRY, MOUTH_OPENING, MOUTH_READ, Machine, Manifest,
+    MetricRow, ModelRecord, ResultsDir, SHARPNESS, Samples, Sheet, SheetCell, psnr, read_rows, write_rows,
+    write_samples, write_sheets,
 };
 use ndarray::{Array4, Axis};
 
@@ -120,6 +120,7 @@ fn manifest(experiment: &str, seeds: &[u64]) -> Manifest {
         profile: "quick".into(),
         device: "cpu".into(),
         dataset: "digits: 1,796 training images made from 100 images of MNIST.".into(),
+        pictured: None,
         models: vec![
             model("operator-affine", "Colour and transform act on a canonical image."),
             model("digits-v2", "One-hot factors are concatenated, as in the research."),
@@ -169,6 +170,11 @@ fn add_sheets_and_mouths(root: &Path, experiment: &str, model: &str, seed: u64) 
                 rows.push(MetricRow { combination, ..metric(model, seed, "result-3", 0, name, value) });
             }
         }
+    }
+    // One mouth of surprise could be read, one could not.
+    for (person, value) in [(0, 1.0), (4, 0.0)] {
+        let combination = format!("person={person} emotion=surprise");
+        rows.push(MetricRow { combination, ..metric(model, Some(seed), "result-3", 0, MOUTH_READ, value) });
     }
     rows.push(metric(model, Some(seed), "result-3", 0, SHARPNESS, 0.031_24));
     write_rows(&dir.metrics(), &rows).unwrap();
@@ -267,9 +273,18 @@ fn sheets_and_mouths_are_drawn_and_linked_where_there_are_some() {
     ]
     .map(|expected| summary.find(expected).unwrap_or_else(|| panic!("no `{expected}` in\n{summary}")));
     assert!(places.is_sorted(), "grids, sheets, mouths, curves");
-    for expected in ["mouth opening, face heights", "sharpness, 1/pixel", "0.0312 (no interval)", "| 0.0550 |"] {
+    for expected in [
+        "mouth opening, face heights",
+        "mouths that could be read",
+        "| 0.500 (no interval) |",
+        "it counts as not read",
+        "sharpness, 1/pixel",
+        "0.0312 (no interval)",
+        "| 0.0550 |",
+    ] {
         assert!(summary.contains(expected), "no `{expected}` in\n{summary}");
     }
+    assert!(!read(results.experiment("other").summary()).contains("counts as not read"));
     let page = read(results.index());
     assert!(
         page.contains("src=\"faces/sheet-operator-affine-pairs.png\"") && page.contains("Pairs &lt;never&gt; seen")

@@ -27,6 +27,9 @@ pub struct Manifest {
     pub device: String,
     /// What data was used, and what a reader must know about it.
     pub dataset: String,
+    /// What every picture must say of what it shows, as `drawn faces`; none where nobody could be misled.
+    #[serde(default)]
+    pub pictured: Option<String>,
     /// The models, in the order in which they are shown.
     pub models: Vec<ModelRecord>,
     /// The seeds, in the order in which they ran.
@@ -148,6 +151,7 @@ mod tests {
             profile: "quick".into(),
             device: "cpu".into(),
             dataset: "MNIST".into(),
+            pictured: Some("drawn faces".into()),
             models: vec![ModelRecord {
                 name: "operator-affine".into(),
                 n_parameters: 1_234_567,

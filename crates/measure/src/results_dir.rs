@@ -200,6 +200,33 @@ impl ExperimentDir {
     pub fn summary(&self) -> PathBuf {
         self.root.join("summary.md")
     }
+
+    /// Deletes the samples, sheets and pictures of earlier results: all but what is kept, and what the layout does not
+    /// name. A picture of a model, of a set or of mouths that new results do not have would be shown as theirs.
+    ///
+    /// # Errors
+    /// A folder cannot be read, or a file cannot be deleted.
+    pub fn remove_all_but(&self, kept: &[PathBuf]) -> Result<()> {
+        let is_picture = |name: &str| {
+            let named = [self.mouth_figure(), self.loss_figure(), self.psnr_figure()];
+            let of_model = ["grid-", "sheet-"].iter().any(|kind| name.starts_with(kind)) && name.ends_with(".png");
+            of_model || named.iter().any(|path| path.ends_with(name))
+        };
+        let is_sample = |name: &str| name.ends_with(".safetensors");
+        let reading = |source: std::io::Error| Error::reading(&self.root, &source);
+        let entries = |folder: PathBuf| Ok(std::fs::read_dir(folder).map_err(reading)?.collect::<Vec<_>>());
+        let pictures = entries(self.root.clone())?.into_iter().map(|entry| (entry, true));
+        let samples = entries(self.root.join("samples"))?.into_iter().map(|entry| (entry, false));
+        for (entry, may_be_picture) in pictures.chain(samples) {
+            let entry = entry.map_err(reading)?;
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            let is_of_layout = if may_be_picture { is_picture(&name) } else { is_sample(&name) };
+            if is_of_layout && !kept.contains(&path) {
+                std::fs::remove_file(&path).map_err(|source| Error::writing(&path, &source))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn check_writable(folder: &Path) -> Result<()> {
@@ -230,6 +257,32 @@ mod tests {
             assert!(error.contains("results") && error.contains("choose another results folder"), "{error}");
             assert!(!error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn samples_and_pictures_of_earlier_results_go_and_what_the_layout_does_not_name_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = ResultsDir::new(folder.path()).experiment("e");
+        dir.create().unwrap();
+        let gone = [
+            dir.grid("m"),
+            dir.sheet_figure("m", "matrix"),
+            dir.mouth_figure(),
+            dir.loss_figure(),
+            dir.psnr_figure(),
+            dir.sheets("m", 0),
+            dir.samples("m", 1),
+        ];
+        let own = [dir.root().join("my-notes.md"), dir.root().join("poster.png"), dir.root().join("samples/notes.txt")];
+        let kept = [dir.samples("m", 0), dir.metrics(), dir.manifest()];
+        for path in gone.iter().chain(&own).chain(&kept) {
+            std::fs::write(path, b"x").unwrap();
+        }
+        dir.remove_all_but(&kept).unwrap();
+        assert!(gone.iter().all(|path| !path.exists()));
+        assert!(own.iter().chain(&kept).all(|path| path.exists()));
+        let missing = ResultsDir::new(folder.path()).experiment("none").remove_all_but(&[]).unwrap_err().to_string();
+        assert!(missing.contains("none") && !missing.contains('\n'), "{missing}");
     }
 
     #[test]

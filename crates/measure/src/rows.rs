@@ -26,6 +26,9 @@ pub const MOUTH_OPENING: &str = "mouth_opening";
 /// The metric that says how much higher the upper lip is raised on the right of the picture than on the left, in face
 /// heights; on drawn faces only.
 pub const MOUTH_ASYMMETRY: &str = "mouth_asymmetry";
+/// The metric that says whether the mouth of a generated face could be read (1) or not (0): then the image has no
+/// [`MOUTH_OPENING`] and no [`MOUTH_ASYMMETRY`].
+pub const MOUTH_READ: &str = "mouth_read";
 
 /// One figure: a metric of one image (or of one set) under one model and seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //! family and our compact networks among them, and the classifiers of the same images.
 //!
 //! A generator is its factors, its widths and its upsampling layers. The research's have a width for every factor of
-//! their set and draw one size; ours take any factors and any size of at least 8 pixels.
+//! their set and draw one size; ours take any factors and any size of at least 10 pixels.
 
 use crate::alexnet::{AlexNetConfig, Head, Stem};
 use crate::concatenating::{Branch, ConcatenatingConfig, FeatureMap, FillingRules};

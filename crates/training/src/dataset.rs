@@ -184,6 +184,16 @@ impl Data {
         self.drawn.as_ref()
     }
 
+    /// What a picture of these images must say that it shows: drawn faces and photographs look alike where both are small.
+    pub(crate) fn pictured(&self) -> Option<&'static str> {
+        match &self.config {
+            SetConfig::Faces { .. } if self.drawn.is_some() => Some("drawn faces"),
+            SetConfig::Faces { named, .. } if named.starts_with("kdef") => Some("photographs of KDEF"),
+            SetConfig::Faces { .. } => Some("photographs of MMI"),
+            SetConfig::Digits { .. } | SetConfig::Custom(_) => None,
+        }
+    }
+
     /// SHA-256 of pixels and combinations.
     pub fn sha256(&self) -> &str {
         &self.sha256

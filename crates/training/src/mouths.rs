@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use multigen_data::sets::faces::{self, Expression, FacesConfig, MouthReader};
 use multigen_data::{ImageSet, transforms};
-use multigen_measure::{MEAN_PERSON, MOUTH_ASYMMETRY, MOUTH_OPENING, MetricRow};
+use multigen_measure::{MEAN_PERSON, MOUTH_ASYMMETRY, MOUTH_OPENING, MOUTH_READ, MetricRow};
 use ndarray::Array4;
 
 use crate::evaluate::Subject;
@@ -67,7 +67,8 @@ impl<'a> Mouths<'a> {
         Ok(rows)
     }
 
-    /// What is read from images of the same combinations.
+    /// What is read from images of the same combinations, and for each whether it could be read: what shows no mouth of
+    /// its expression has neither opening nor asymmetry.
     pub(crate) fn read(&mut self, subject: Subject, images: &Array4<f32>) -> Result<Vec<MetricRow>> {
         let transform_place = self.set.factors.position("transform").ok();
         let all = match transform_place {
@@ -90,27 +91,31 @@ impl<'a> Mouths<'a> {
                 }
             };
             let reading = reader.read(&upright)?;
-            let asymmetry = f64::from(reading.asymmetry * faces::disgust_side(shown.person).sign());
-            rows.extend(self.rows(subject, index, [f64::from(reading.opening), asymmetry]));
+            let is_read = reading.is_reliable();
+            rows.push(self.row(subject, index, MOUTH_READ, f64::from(u8::from(is_read))));
+            if is_read {
+                let asymmetry = f64::from(reading.asymmetry * faces::disgust_side(shown.person).sign());
+                rows.extend(self.rows(subject, index, [f64::from(reading.opening), asymmetry]));
+            }
         }
         Ok(rows)
     }
 
-    fn rows(&self, subject: Subject, index: usize, figures: [f64; 2]) -> Vec<MetricRow> {
-        let combination = self.set.label(index).unwrap_or_default();
-        [MOUTH_OPENING, MOUTH_ASYMMETRY]
-            .into_iter()
-            .zip(figures)
-            .map(|(metric, value)| MetricRow {
-                experiment: subject.experiment.to_owned(),
-                model: subject.model.to_owned(),
-                seed: Some(subject.seed),
-                set: subject.set.to_owned(),
-                combination: combination.clone(),
-                metric: metric.to_owned(),
-                value,
-            })
-            .collect()
+    fn rows(&self, subject: Subject, index: usize, [opening, asymmetry]: [f64; 2]) -> [MetricRow; 2] {
+        [(MOUTH_OPENING, opening), (MOUTH_ASYMMETRY, asymmetry)]
+            .map(|(metric, value)| self.row(subject, index, metric, value))
+    }
+
+    fn row(&self, subject: Subject, index: usize, metric: &str, value: f64) -> MetricRow {
+        MetricRow {
+            experiment: subject.experiment.to_owned(),
+            model: subject.model.to_owned(),
+            seed: Some(subject.seed),
+            set: subject.set.to_owned(),
+            combination: self.set.label(index).unwrap_or_default(),
+            metric: metric.to_owned(),
+            value,
+        }
     }
 
     /// What an image shows, where its mouth is measured.
@@ -137,6 +142,8 @@ fn known(shown: Shown) -> [f64; 2] {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Axis;
+
     use super::*;
 
     #[test]
@@ -156,8 +163,11 @@ mod tests {
         let subject = Subject { experiment: "e", model: "m", seed: 0, set: "s" };
         let read = mouths.read(subject, &crate::evaluate::truth(&set, &indices).unwrap()).unwrap();
         let known = mouths.known(subject, "truth").unwrap();
-        // Two persons, two of three expressions, four transforms, two measures; the known ones also of the mean person.
-        assert_eq!((read.len(), known.len()), (32, 64));
+        // Two persons, two of three expressions, four transforms: whether it was read, and two measures; the two known
+        // ones also of the mean person.
+        assert_eq!((read.len(), known.len()), (48, 64));
+        let (readable, read): (Vec<_>, Vec<_>) = read.into_iter().partition(|row| row.metric == MOUTH_READ);
+        assert_eq!(readable.iter().map(|row| row.value).collect::<Vec<_>>(), [1.0; 16]);
         let of = |model: &'static str| known.iter().filter(move |row| row.model == model);
         for (read, known) in read.iter().zip(of("truth")) {
             assert_eq!((&read.combination, &read.metric), (&known.combination, &known.metric));
@@ -174,5 +184,31 @@ mod tests {
                 .filter(surprise)
                 .all(|row| { opening(if row.combination.contains("person=0") { 5 } else { 3 }, row) })
         );
+    }
+
+    #[test]
+    fn what_shows_no_mouth_of_its_expression_is_counted_and_has_no_figure() {
+        let expressions = vec![Expression::Happy, Expression::Surprise, Expression::Disgust];
+        let config = FacesConfig {
+            persons: vec![3],
+            left_out: vec![],
+            expressions,
+            sessions: vec![0],
+            transforms: 1,
+            size: 71,
+            noise: false,
+        };
+        let set = faces::build(&config).unwrap();
+        let mut images = crate::evaluate::truth(&set, &[0, 1, 2]).unwrap();
+        // What ought to be a surprise is half happy and half disgusted.
+        let faded = (&images.index_axis(Axis(0), 0) + &images.index_axis(Axis(0), 2)) / 2.0;
+        images.index_axis_mut(Axis(0), 1).assign(&faded);
+        let subject = Subject { experiment: "e", model: "m", seed: 0, set: "s" };
+        let rows = Mouths::new(&config, &set, &[0, 1, 2]).read(subject, &images).unwrap();
+        let of = |metric: &str| rows.iter().filter(|row| row.metric == metric).collect::<Vec<_>>();
+        assert_eq!(of(MOUTH_READ).iter().map(|row| row.value).collect::<Vec<_>>(), [1.0, 0.0, 1.0]);
+        for metric in [MOUTH_OPENING, MOUTH_ASYMMETRY] {
+            assert!(of(metric).len() == 2 && of(metric).iter().all(|row| !row.combination.contains("surprise")));
+        }
     }
 }

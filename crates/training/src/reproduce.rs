@@ -162,6 +162,7 @@ pub fn estimate(
 /// Whatever training, measuring or writing meets; complete runs stay in the cache.
 pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<ExperimentDir> {
     let started = (SystemTime::now(), Instant::now());
+    check_evaluated(experiment, data, options)?;
     let dir = options.results.experiment(&experiment.results_name());
     let cache = options.results.cache();
     dir.create()?;
@@ -212,6 +213,7 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
                 truth: data.truth(),
                 split: &split,
                 device: &options.device.0,
+                pictured: data.pictured(),
             };
             let sheets = sheets::sheets(drawing, &experiment.evaluate.sets)?;
             figures.sheets.push((planned.config.model.clone(), seed, sheets));
@@ -228,6 +230,18 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
     std::fs::remove_dir_all(staged.root()).ok();
     written?;
     Ok(dir)
+}
+
+/// Refuses a set or an image to show that does not exist: before minutes of training, not after.
+fn check_evaluated(experiment: &Experiment, data: &Data, options: &Options) -> Result<()> {
+    for &seed in &options.seeds {
+        let rules = data.for_seed(&experiment.data, seed).held_out;
+        let split = Split::new(&data.set().factors, &data.set().combinations, &rules)?;
+        for name in data.measured(experiment)? {
+            Evaluated::new(experiment, data, &split, (name, seed))?;
+        }
+    }
+    Ok(())
 }
 
 fn manifest(
@@ -268,6 +282,7 @@ fn manifest(
         profile: experiment.profile.clone(),
         device: options.device.1.clone(),
         dataset: data.note().to_owned(),
+        pictured: data.pictured().map(str::to_owned),
         models,
         seeds: options.seeds.clone(),
         config_hash: short_hash(&hashed),
@@ -342,7 +357,7 @@ impl Figures {
     }
 
     /// Writes everything into the folder `staged`, then moves it over what `dir` holds: a disk that fills up half way
-    /// leaves the earlier results as they were.
+    /// leaves the earlier results as they were. Earlier samples and pictures that have no successor go.
     fn publish(self, manifest: &Manifest, config: &str, staged: &ExperimentDir, dir: &ExperimentDir) -> Result<()> {
         staged.create()?;
         let mut moves = vec![
@@ -366,10 +381,11 @@ impl Figures {
         }
         manifest.write(&staged.manifest())?;
         moves.push((staged.manifest(), dir.manifest()));
-        for (from, to) in moves {
-            std::fs::rename(&from, &to).map_err(|e| measure::Error::writing(&to, &e))?;
+        for (from, to) in &moves {
+            std::fs::rename(from, to).map_err(|e| measure::Error::writing(to, &e))?;
         }
-        Ok(())
+        let kept: Vec<PathBuf> = moves.into_iter().map(|(_, to)| to).collect();
+        Ok(dir.remove_all_but(&kept)?)
     }
 
     fn describe(&self, record: &mut ModelRecord) {

@@ -108,6 +108,20 @@ pub enum SetConfig {
     Custom(CustomConfig),
 }
 
+impl SetConfig {
+    /// What these images are, for people.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Digits { .. } => "coloured handwriting".to_owned(),
+            // Which of the two does not stand in a run's configuration, but in the report of its experiment.
+            Self::Faces { named, size } => {
+                format!("faces of {named} at {size}×{size} pixels (drawn, or your photographs)")
+            }
+            Self::Custom(config) => format!("the pictures of {}", config.table.display()),
+        }
+    }
+}
+
 impl DataConfig {
     /// The data of one seed: shares of cells are drawn anew for each, so that an interval over seeds covers the draw.
     pub(crate) fn for_seed(&self, seed: u64) -> Self {

@@ -26,6 +26,8 @@ pub(crate) struct Drawing<'a> {
     pub truth: &'a ImageSet,
     pub split: &'a Split,
     pub device: &'a Device,
+    /// What every sheet says of what it shows.
+    pub pictured: Option<&'a str>,
 }
 
 /// The sheets of a set with the factors person and emotion; none of any other set.
@@ -97,11 +99,11 @@ fn matrices(drawing: Drawing, (person, emotion): (usize, usize)) -> Result<Vec<S
     let Drawing { generator, truth, split, .. } = drawing;
     let factors = truth.factors.as_slice();
     let held_out = |index: usize| !split.train.contains(&index);
-    let base: Vec<usize> = vec![0; factors.len()];
+    // Upright and in the first session; where there is no such photograph, in the first that there is.
     let at = |p: usize, e: usize| {
-        let mut levels = base.clone();
-        (levels[person], levels[emotion]) = (p, e);
-        truth.find(&levels)
+        let shows = |c: &Combination| (c.level(person), c.level(emotion)) == (Some(p), Some(e));
+        let all = truth.combinations.iter().enumerate().filter(|(_, combination)| shows(combination));
+        all.min_by(|(_, a), (_, b)| a.0.cmp(&b.0)).map(|(index, _)| index)
     };
     let n_emotions = factors[emotion].n_levels();
     let (mut persons, mut further) = (Vec::new(), Vec::new());
@@ -145,7 +147,7 @@ fn strips(drawing: Drawing, (person, emotion): (usize, usize)) -> Result<Vec<She
         persons.dedup();
         persons
     };
-    let (Some(&first), Some(&last)) = (shown.get(1), shown.last()) else { return Ok(Vec::new()) };
+    let (Some(&first), Some(&last)) = (shown.first(), shown.last()) else { return Ok(Vec::new()) };
     let n_emotions = factors[emotion].n_levels();
     let columns: Vec<String> = (0..=STEPS).map(|step| format!("{:.1} %", 100.0 * step as f64 / STEPS as f64)).collect();
     let name = |factor: usize, level: usize| factors[factor].levels[level].clone();
@@ -196,7 +198,8 @@ fn strips(drawing: Drawing, (person, emotion): (usize, usize)) -> Result<Vec<She
 }
 
 fn note(drawing: Drawing) -> String {
-    format!("seed {}, {}×{} pixels", drawing.seed, drawing.truth.height, drawing.truth.width)
+    let pictured = drawing.pictured.map_or_else(String::new, |pictured| format!("{pictured}, "));
+    format!("{pictured}seed {}, {}×{} pixels", drawing.seed, drawing.truth.height, drawing.truth.width)
 }
 
 fn with(combination: &Combination, place: usize, level: usize) -> Vec<usize> {
@@ -245,6 +248,7 @@ mod tests {
             truth: &truth,
             split: &split,
             device: &device,
+            pictured: Some("drawn faces"),
         };
         let of = |set: &str| sheets(drawing, &[set.to_owned()]).unwrap();
         let slugs = |sheets: &[Sheet]| sheets.iter().map(|sheet| sheet.slug.clone()).collect::<Vec<_>>();
@@ -252,6 +256,7 @@ mod tests {
         let pair = of("3-surprise");
         assert_eq!(slugs(&pair), ["transforms", "matrix-truth", "matrix", "strip-persons", "strip-emotions"]);
         pair.iter().for_each(|sheet| sheet.validate().unwrap());
+        assert!(pair.iter().all(|sheet| sheet.note == "drawn faces, seed 0, 16×16 pixels"), "{}", pair[0].note);
         // One content in six transforms, truth above generated, all of them held out.
         assert_eq!((pair[0].rows.len(), pair[0].columns.len()), (2, 6));
         assert!(pair[0].cells.iter().all(|cell| cell.framed) && pair[0].cells[6].caption.is_some());
@@ -265,7 +270,7 @@ mod tests {
         assert!(cell.iter().zip(truth.image(index).unwrap()).all(|(a, b)| a == b));
         // A strip begins with the one person and ends with the other.
         let strip = &pair[3].images;
-        let drawn = evaluate::draw(&generator, &truth, &[truth.find(&[1, 0, 0]).unwrap()]).unwrap();
+        let drawn = evaluate::draw(&generator, &truth, &[0]).unwrap();
         let first = strip.index_axis(Axis(0), 0);
         assert!(first.iter().zip(&drawn).all(|(a, b)| (a - b).abs() < 1e-5));
         assert_eq!(strip.dim().0, 7 * (STEPS + 1));
@@ -276,5 +281,64 @@ mod tests {
         let framed: Vec<usize> = (0..12).filter(|&cell| turn[0].cells[cell].framed).collect();
         assert_eq!(framed, [1, 7]);
         assert!(sheets(drawing, &["train".to_owned()]).unwrap().is_empty());
+    }
+
+    /// A generator's sheets of persons by two emotions in two sessions, all but those combinations that are missing.
+    fn sheets_without(n_persons: usize, missing: &[[usize; 3]]) -> Vec<Sheet> {
+        let config = faces::FacesConfig {
+            persons: (0..n_persons as u32).collect(),
+            expressions: vec![faces::Expression::Neutral, faces::Expression::Happy],
+            size: 16,
+            noise: false,
+            ..faces::FacesConfig::default()
+        };
+        let all = faces::build(&config).unwrap();
+        let there: Vec<usize> =
+            (0..all.len()).filter(|&i| !missing.iter().any(|levels| all.combinations[i].0 == levels)).collect();
+        let truth = ImageSet {
+            images: all.gather(&there).unwrap().images,
+            combinations: there.iter().map(|&i| all.combinations[i].clone()).collect(),
+            ..all.clone()
+        };
+        let last = format!("person={} emotion=happy session=B", n_persons - 1);
+        let held_out = multigen_data::HeldOut {
+            name: "last".to_owned(),
+            rule: multigen_data::Rule::Listed(vec![last.replace("=B", "=A"), last]),
+        };
+        let split = Split::new(&truth.factors, &truth.combinations, &[held_out]).unwrap();
+        let levels: Vec<(String, usize)> = truth.factors.iter().map(|f| (f.name.clone(), f.n_levels())).collect();
+        let config = presets::generator_for("portrait", &levels, 16).unwrap();
+        let rng = &mut rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        let device = Device::Cpu;
+        let generator = Generator::new("portrait", &config, &device, rng).unwrap();
+        let drawing = Drawing {
+            generator: &generator,
+            model: "portrait",
+            seed: 0,
+            truth: &truth,
+            split: &split,
+            device: &device,
+            pictured: None,
+        };
+        sheets(drawing, &["last".to_owned()]).unwrap()
+    }
+
+    #[test]
+    fn a_strip_of_two_persons_leads_from_the_one_to_the_other() {
+        let titles: Vec<String> = sheets_without(2, &[]).into_iter().map(|sheet| sheet.title).collect();
+        assert!(titles.contains(&"From person 0 to person 1, portrait".to_owned()), "{titles:?}");
+    }
+
+    #[test]
+    fn a_pair_of_which_only_the_second_session_is_there_is_shown_in_it() {
+        // Persons 0, 1 and 2 beside each other, neutral above happy; person 1 is happy in session B alone, person 0 never.
+        let sheets = sheets_without(3, &[[1, 1, 0], [0, 1, 0], [0, 1, 1]]);
+        let truth = sheets.iter().find(|sheet| sheet.slug == "matrix-truth").unwrap();
+        assert_eq!(
+            truth.cells.iter().map(|cell| cell.absent).collect::<Vec<_>>(),
+            [false, false, false, true, false, false]
+        );
+        let expected = faces::truth(1, faces::Expression::Happy, 1, 16).unwrap();
+        assert!(truth.images.index_axis(Axis(0), 4).iter().zip(&expected).all(|(a, b)| a == b));
     }
 }

@@ -85,9 +85,19 @@ fn photographs_take_the_place_of_drawn_faces_and_what_is_missing_is_left_out() -
         quiet: true,
         command: "a test".to_owned(),
     };
+    // What earlier results on drawn faces left.
+    let earlier = options.results.experiment(&experiment.results_name());
+    earlier.create()?;
+    let stale = [earlier.sheets("portrait", 0), earlier.sheet_figure("portrait", "matrix"), earlier.mouth_figure()];
+    for path in &stale {
+        std::fs::write(path, "earlier")?;
+    }
     let written = reproduce::run(&experiment, &data, &options)?;
+    assert!(stale.iter().all(|path| !path.exists()));
+    assert!(written.samples("compact", 0).exists() && written.sheets("compact", 0).exists());
     let manifest = Manifest::read(&written.manifest())?;
     assert!(manifest.dataset.contains("photo") && !manifest.dataset.contains("drawn"), "{}", manifest.dataset);
+    assert_eq!(manifest.pictured.as_deref(), Some("photographs of KDEF"));
     let judge = manifest.judge.ok_or("no judge")?;
     assert!(judge.description.contains("twin") && judge.accuracy.contains_key("emotion"), "{judge:?}");
     let mut sets: Vec<String> = read_rows::<MetricRow>(&written.metrics())?.into_iter().map(|row| row.set).collect();

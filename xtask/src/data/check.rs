@@ -22,7 +22,7 @@ pub struct Check {
     /// The table: a column for the picture's name, one for each factor, perhaps one named split
     #[arg(long, value_name = "FILE", requires = "images")]
     table: Option<PathBuf>,
-    /// Pixels of a side [default: those of the pictures]
+    /// Pixels of a side, 16 to 256 [default: those of the pictures]
     #[arg(long, value_name = "N")]
     size: Option<usize>,
     /// The column that names the picture [default: image, file or path]

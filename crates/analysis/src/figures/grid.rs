@@ -42,6 +42,8 @@ pub struct GridHeading<'a> {
     pub model: &'a str,
     /// The seed whose images are shown.
     pub seed: u64,
+    /// What the images are, where they could be taken for something else.
+    pub pictured: Option<&'a str>,
 }
 
 /// The grid as PNG; `path` is the file that errors name.
@@ -54,11 +56,7 @@ pub fn draw_grid(path: &Path, heading: GridHeading, samples: &[Samples]) -> Resu
     let height = MARGIN + TITLE_HEIGHT + bands.iter().map(Band::height).sum::<i32>() + MARGIN;
     png(path, width.unsigned_abs(), height.unsigned_abs(), |area| {
         text_left(area, heading.title, &text_style(27, true, INK), (MARGIN, MARGIN))?;
-        let subtitle = format!(
-            "model {}, seed {}; PSNR against the truth under each generated image",
-            heading.model, heading.seed
-        );
-        text_left(area, &subtitle, &text_style(17, false, FAINT_INK), (MARGIN, MARGIN + 36))?;
+        text_left(area, &subtitle(heading), &text_style(17, false, FAINT_INK), (MARGIN, MARGIN + 36))?;
         let mut top = MARGIN + TITLE_HEIGHT;
         for band in &bands {
             band.draw(area, top)?;
@@ -66,6 +64,11 @@ pub fn draw_grid(path: &Path, heading: GridHeading, samples: &[Samples]) -> Resu
         }
         Ok(())
     })
+}
+
+fn subtitle(GridHeading { model, seed, pictured, .. }: GridHeading) -> String {
+    let pictured = pictured.map_or_else(String::new, |pictured| format!("{pictured}; "));
+    format!("{pictured}model {model}, seed {seed}; PSNR against the truth under each generated image")
 }
 
 /// Up to [`MAX_COLUMNS`] columns of one set.
@@ -208,10 +211,17 @@ mod tests {
     }
 
     #[test]
+    fn a_grid_says_what_could_be_taken_for_something_else() {
+        let heading = GridHeading { title: "A title", model: "portrait", seed: 2, pictured: Some("drawn faces") };
+        assert!(subtitle(heading).starts_with("drawn faces; model portrait, seed 2; PSNR"), "{}", subtitle(heading));
+        assert!(subtitle(GridHeading { pictured: None, ..heading }).starts_with("model portrait"));
+    }
+
+    #[test]
     fn pixels_are_enlarged_crisply_and_the_difference_is_amplified() {
         let mut one = samples(1, 28);
         one.truth[[0, 0, 0, 0]] = 1.0; // A red corner.
-        let heading = GridHeading { title: "A title", model: "operator", seed: 0 };
+        let heading = GridHeading { title: "A title", model: "operator", seed: 0, pictured: None };
         let grid = decode(&draw_grid(Path::new("grid.png"), heading, std::slice::from_ref(&one)).unwrap());
         let x = (MARGIN + LABEL_WIDTH) as u32;
         let y = (MARGIN + TITLE_HEIGHT + HEADING_HEIGHT + 3 * LINE + 6) as u32;
@@ -230,7 +240,7 @@ mod tests {
 
     #[test]
     fn many_images_wrap_and_too_many_are_announced() {
-        let heading = GridHeading { title: "A title", model: "operator", seed: 0 };
+        let heading = GridHeading { title: "A title", model: "operator", seed: 0, pictured: None };
         let size = |n| decode(&draw_grid(Path::new("grid.png"), heading, &[samples(n, 28)]).unwrap()).dimensions();
         let (nine, ten, eighteen, many) = (size(9), size(10), size(18), size(100));
         assert!(ten.0 < nine.0 && ten.1 > nine.1 + 4 * 112);
@@ -242,7 +252,7 @@ mod tests {
     #[test]
     fn large_images_keep_their_size_and_no_samples_are_no_error() {
         assert_eq!(bands(&samples(1, 158))[0].scale, 1);
-        let heading = GridHeading { title: "A title", model: "operator", seed: 0 };
+        let heading = GridHeading { title: "A title", model: "operator", seed: 0, pictured: None };
         assert!(draw_grid(Path::new("grid.png"), heading, &[]).is_ok());
         assert!(draw_grid(Path::new("grid.png"), heading, &[samples(0, 28)]).is_ok());
     }

@@ -3,12 +3,12 @@
 //! Surprise and happiness by the opening of the mouth: a generator that has learned the person's own lies on the diagonal,
 //! one that draws the average mouth on the level line of the mean person. Disgust by the asymmetry of the mouth, counted
 //! towards the side on which the person's own lip is raised more: on the diagonal the own, at 0 an even mouth, below 0
-//! the wrong side.
+//! the wrong side. Images whose mouth could not be read have no point; each panel says how many there are.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use multigen_measure::{MEAN_PERSON, MOUTH_ASYMMETRY, MOUTH_OPENING, MetricRow};
+use multigen_measure::{MEAN_PERSON, MOUTH_ASYMMETRY, MOUTH_OPENING, MOUTH_READ, MetricRow};
 use plotters::prelude::*;
 
 use crate::error::Result;
@@ -60,6 +60,8 @@ struct Panel<'a> {
     kind: &'a Kind,
     /// Model, true and generated figure of each image.
     points: Vec<(&'a str, f64, f64)>,
+    /// Model of each image whose mouth could not be read.
+    unread: Vec<&'a str>,
     /// The mean person's opening, or 0 for an even mouth, with its name.
     level: Option<(f64, &'static str)>,
 }
@@ -75,9 +77,11 @@ pub fn draw_mouth(path: &Path, order: &[&str], metrics: &[MetricRow]) -> Result<
         return Ok(None);
     }
     let mut names: Vec<&str> = Vec::new();
-    for (model, ..) in panels.iter().flat_map(|panel| &panel.points) {
-        if !names.contains(model) {
-            names.push(model);
+    for panel in &panels {
+        for model in panel.points.iter().map(|(model, ..)| model).chain(&panel.unread) {
+            if !names.contains(model) {
+                names.push(model);
+            }
         }
     }
     names.sort_by_key(|model| order.iter().position(|name| name == model));
@@ -102,13 +106,11 @@ pub fn draw_mouth(path: &Path, order: &[&str], metrics: &[MetricRow]) -> Result<
 
 fn panel<'a>(kind: &'a Kind, metrics: &'a [MetricRow]) -> Option<Panel<'a>> {
     let emotion = format!("emotion={}", kind.emotion);
-    let rows = || {
-        metrics.iter().filter(|row| {
-            row.metric == kind.metric
-                && row.set != TRAIN
-                && row.combination.split_whitespace().any(|level| level == emotion)
-        })
+    let of_metric = |metric: &'static str| {
+        let shows = |row: &&MetricRow| row.combination.split_whitespace().any(|level| level == emotion);
+        metrics.iter().filter(move |row| row.metric == metric && row.set != TRAIN).filter(shows)
     };
+    let rows = || of_metric(kind.metric);
     let truths: HashMap<&str, f64> =
         rows().filter(|row| row.model == TRUTH).map(|row| (row.combination.as_str(), row.value)).collect();
     let points: Vec<(&str, f64, f64)> = rows()
@@ -125,7 +127,8 @@ fn panel<'a>(kind: &'a Kind, metrics: &'a [MetricRow]) -> Option<Panel<'a>> {
         let mean: Vec<f64> = rows().filter(|row| row.model == MEAN_PERSON).map(|row| row.value).collect();
         (!mean.is_empty()).then(|| (mean.iter().sum::<f64>() / mean.len() as f64, "mean person"))
     };
-    (!points.is_empty()).then_some(Panel { kind, points, level })
+    let unread: Vec<&str> = of_metric(MOUTH_READ).filter(|row| row.value < 0.5).map(|row| row.model.as_str()).collect();
+    (!(points.is_empty() && unread.is_empty())).then_some(Panel { kind, points, unread, level })
 }
 
 impl Panel<'_> {
@@ -140,9 +143,15 @@ impl Panel<'_> {
         let low = if low < 0.0 || self.kind.metric == MOUTH_ASYMMETRY { 1.1 * low.min(-0.15 * high) } else { 0.0 };
         let panel = area.clone().shrink((left, top), PANEL);
         text_centred(area, self.kind.title, &text_style(21, true, INK), (left + PANEL.0 / 2 + 46, top))?;
+        if !self.unread.is_empty() {
+            let n = self.points.len() + self.unread.len();
+            let note = format!("{} of {n} images left out: no mouth that can be read", self.unread.len());
+            let place = (left + PANEL.0 / 2 + 46, top + 27);
+            text_centred(area, &note, &text_style(17, false, FAINT_INK), place)?;
+        }
         let mut chart = ChartBuilder::on(&panel)
             .margin(10)
-            .margin_top(38)
+            .margin_top(56)
             .margin_left(24)
             .margin_right(24)
             .x_label_area_size(64)
@@ -230,6 +239,26 @@ mod tests {
         ];
         // The first is uneven to its own side, the second to the wrong one.
         assert_eq!(panel(&KINDS[2], &rows).unwrap().points, [("m", 0.02, 0.01), ("m", 0.03, -0.01)]);
+    }
+
+    #[test]
+    fn images_whose_mouth_could_not_be_read_are_counted_and_have_no_point() {
+        let (a, b) = ("person=1 emotion=surprise session=A", "person=2 emotion=surprise session=A");
+        let rows = [
+            row("truth", "result-3", a, MOUTH_OPENING, 0.10),
+            row("truth", "result-3", b, MOUTH_OPENING, 0.05),
+            row("m", "result-3", a, MOUTH_READ, 1.0),
+            row("m", "result-3", a, MOUTH_OPENING, 0.08),
+            row("m", "result-3", b, MOUTH_READ, 0.0),
+            row("n", "result-3", a, MOUTH_READ, 0.0),
+            row("n", "train", b, MOUTH_READ, 0.0),
+        ];
+        let surprise = panel(&KINDS[0], &rows).unwrap();
+        assert_eq!((surprise.points.len(), surprise.unread), (1, vec!["m", "n"]));
+        // Where nothing could be read the panel stays and says so.
+        let none = panel(&KINDS[0], &rows[4..]).unwrap();
+        assert_eq!((none.points.len(), none.unread), (0, vec!["m", "n"]));
+        assert!(draw_mouth(Path::new("mouth.png"), &["m", "n"], &rows[4..]).unwrap().is_some());
     }
 
     #[test]

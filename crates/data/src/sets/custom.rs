@@ -48,8 +48,9 @@ use crate::held_out::{HeldOut, Rule};
 use crate::{Combination, Error, Factors, ImageSet, Result, Split, picture, transforms};
 use labels::Labels;
 
-/// Smallest and largest pictures, in pixels.
-pub const SIZES: std::ops::RangeInclusive<usize> = 4..=4096;
+/// Smallest and largest images of a set, in pixels. Structural similarity needs 11 and the judge 8; on two cores the judge
+/// alone trains for 20 minutes at 256, four times as long at twice the side. Pictures of any size can be resized to these.
+pub const SIZES: std::ops::RangeInclusive<usize> = 16..=256;
 
 /// A set may take this many bytes of memory: 8 GB.
 pub const MAX_BYTES: u128 = 8_000_000_000;

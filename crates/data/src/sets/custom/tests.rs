@@ -68,17 +68,17 @@ fn says(text: &str, parts: &[&str]) {
 
 #[test]
 fn a_set_is_its_pictures_in_the_order_of_their_combinations() {
-    let made = Made::new(FOUR, &[1, 2, 3, 4], 8);
+    let made = Made::new(FOUR, &[1, 2, 3, 4], 16);
     let custom = build(&made.config()).unwrap();
     // 9 comes before 10.
     assert_eq!(custom.set.factors.as_slice()[0].levels, ["9", "10"]);
-    assert_eq!((custom.set.len(), custom.set.channels, custom.set.height, custom.set.width), (4, 3, 8, 8));
+    assert_eq!((custom.set.len(), custom.set.channels, custom.set.height, custom.set.width), (4, 3, 16, 16));
     for (index, value) in [3.0, 4.0, 1.0, 2.0].iter().enumerate() {
-        assert_eq!(custom.set.image(index).unwrap(), [value / 255.0; 192]);
+        assert_eq!(custom.set.image(index).unwrap(), [value / 255.0; 768]);
     }
     assert_eq!(custom.set.label(0).unwrap(), "person=9 mood=glad");
     let table = made.path("labels.csv");
-    assert_eq!(custom.note, format!("4 images of factors person 2, mood 2 from {}, 8×8", table.display()));
+    assert_eq!(custom.note, format!("4 images of factors person 2, mood 2 from {}, 16×16", table.display()));
     assert!(custom.held_out.is_empty());
     let report = check(&made.config()).unwrap();
     assert!(report.problems().is_empty(), "{report}");
@@ -88,9 +88,9 @@ fn a_set_is_its_pictures_in_the_order_of_their_combinations() {
             "4 rows, 4 usable",
             "person    2 levels, pictures of each: 9 2, 10 2",
             "each has a picture",
-            "8×8 4",
+            "16×16 4",
             "train 4",
-            "4 images of 8×8, 4 kB",
+            "4 images of 16×16, 13 kB",
             "[dataset]\nimages = ",
         ],
     );
@@ -98,7 +98,7 @@ fn a_set_is_its_pictures_in_the_order_of_their_combinations() {
 
 #[test]
 fn the_hash_is_of_what_is_shown_and_nothing_else() {
-    let made = Made::new(FOUR, &[1, 2, 3, 4], 8);
+    let made = Made::new(FOUR, &[1, 2, 3, 4], 16);
     let first = build(&made.config()).unwrap();
     assert_eq!(build(&made.config()).unwrap(), first);
     // Other names, another order of rows, other ways to write the table.
@@ -110,13 +110,13 @@ fn the_hash_is_of_what_is_shown_and_nothing_else() {
     assert_eq!((&other.set, &other.sha256), (&first.set, &first.sha256));
     // Another pixel, another level, another combination, another size.
     let hash = || build(&made.config()).unwrap().sha256;
-    made.picture("1.png", 7, (8, 8));
+    made.picture("1.png", 7, (16, 16));
     let mut hashes = vec![first.sha256.clone(), hash()];
     made.table("image,person,mood\n1.png,10,glad\n2.png,10,low\n3.png,9,glad\nfour.png,9,low\n");
     hashes.push(hash());
     made.table("image,person,mood\n1.png,10,low\n2.png,10,glad\n3.png,9,glad\nfour.png,9,low\n");
     hashes.push(hash());
-    hashes.push(build(&CustomConfig { size: Some(9), ..made.config() }).unwrap().sha256);
+    hashes.push(build(&CustomConfig { size: Some(17), ..made.config() }).unwrap().sha256);
     hashes.push(build(&CustomConfig { transforms: 4, ..made.config() }).unwrap().sha256);
     hashes.sort();
     hashes.dedup();
@@ -128,7 +128,7 @@ fn a_set_need_not_have_every_combination_and_the_missing_ones_are_listed() {
     let mut table = "file,a,b\n".to_owned();
     // The diagonal of 6 × 6: 36 − 6 = 30 are missing, 20 of them listed.
     (0..6).for_each(|k| table.push_str(&format!("{k}.png,a{k},b{k}\n")));
-    let made = Made::new(&table, &[0, 1, 2, 3, 4, 5], 4);
+    let made = Made::new(&table, &[0, 1, 2, 3, 4, 5], 16);
     assert_eq!(build(&made.config()).unwrap().set.len(), 6);
     let text = check(&made.config()).unwrap().to_string();
     says(
@@ -140,9 +140,9 @@ fn a_set_need_not_have_every_combination_and_the_missing_ones_are_listed() {
 
 #[test]
 fn transforms_turn_every_picture() {
-    let made = Made::new(FOUR, &[1, 2, 3, 4], 4);
-    let mut picture = RgbImage::from_pixel(4, 4, Rgb([3; 3]));
-    picture.put_pixel(3, 0, Rgb([255, 0, 0])); // The top right corner.
+    let made = Made::new(FOUR, &[1, 2, 3, 4], 16);
+    let mut picture = RgbImage::from_pixel(16, 16, Rgb([3; 3]));
+    picture.put_pixel(15, 0, Rgb([255, 0, 0])); // The top right corner.
     picture.save(made.path("pictures/3.png")).unwrap();
     let custom = build(&CustomConfig { transforms: 8, ..made.config() }).unwrap();
     assert_eq!(custom.set.factors.n_levels(), [2, 2, 8]);
@@ -150,9 +150,9 @@ fn transforms_turn_every_picture() {
         (custom.set.len(), custom.set.label(1).unwrap().as_str()),
         (32, "person=9 mood=glad transform=rotate-90")
     );
-    let red_corner = |index: usize| custom.set.image(index).unwrap()[..16].iter().position(|&red| red == 1.0);
+    let red_corner = |index: usize| custom.set.image(index).unwrap()[..256].iter().position(|&red| red == 1.0);
     // Unchanged, counter-clockwise by 90, 180 and 270 degrees: top right, top left, bottom left, bottom right.
-    assert_eq!([0, 1, 2, 3].map(red_corner), [Some(3), Some(0), Some(12), Some(15)]);
+    assert_eq!([0, 1, 2, 3].map(red_corner), [Some(15), Some(0), Some(240), Some(255)]);
     assert_eq!(red_corner(8), None);
     for transforms in [0, 2, 5, 9] {
         let message = made.refusal(&CustomConfig { transforms, ..made.config() });
@@ -168,7 +168,7 @@ fn transforms_turn_every_picture() {
 fn a_column_split_holds_out_what_it_says() {
     let table = "image,Split,person,mood\n1.png,,10,glad\n2.png,my test,10,sad\n3.png,Train,9,glad\n4.png,train,9,sad\n\
                  5.png,val,11,glad\n6.png,train,11,sad\n";
-    let made = Made::new(table, &[1, 2, 3, 4, 5, 6], 4);
+    let made = Made::new(table, &[1, 2, 3, 4, 5, 6], 16);
     for transforms in [1, 6] {
         let custom = build(&CustomConfig { transforms, ..made.config() }).unwrap();
         let names: Vec<&str> = custom.held_out.iter().map(|rule| rule.name.as_str()).collect();
@@ -188,11 +188,11 @@ fn a_column_split_holds_out_what_it_says() {
 
 #[test]
 fn names_with_spaces_become_words_and_paths_may_be_anywhere() {
-    let made = Made::new("", &[1], 4);
-    made.picture("sub/folder/2.png", 2, (4, 4));
-    made.picture("a, b.png", 3, (4, 4));
+    let made = Made::new("", &[1], 16);
+    made.picture("sub/folder/2.png", 2, (16, 16));
+    made.picture("a, b.png", 3, (16, 16));
     let elsewhere = made.path("4.png");
-    RgbImage::from_pixel(4, 4, Rgb([4; 3])).save(&elsewhere).unwrap();
+    RgbImage::from_pixel(16, 16, Rgb([4; 3])).save(&elsewhere).unwrap();
     made.table(&format!(
         "hair colour,Path,note\nlight  brown,./1.png,x\nlight  brown,sub\\folder\\2.png,y\ndark,\"a, b.png\",x\ndark,{},y\n",
         elsewhere.display()
@@ -213,37 +213,37 @@ fn names_with_spaces_become_words_and_paths_may_be_anywhere() {
 
 #[test]
 fn pictures_of_several_sizes_need_a_size_and_oblong_ones_a_crop() {
-    let made = Made::new(FOUR, &[1, 2, 3, 4], 8);
-    made.picture("2.png", 2, (16, 16));
-    says(&made.refusal(&made.config()), &["pictures of one size", "found 3 of 8×8, 1 of 16×16 pixels", "`size`"]);
+    let made = Made::new(FOUR, &[1, 2, 3, 4], 16);
+    made.picture("2.png", 2, (32, 32));
+    says(&made.refusal(&made.config()), &["pictures of one size", "found 3 of 16×16, 1 of 32×32 pixels", "`size`"]);
     let of = |size| CustomConfig { size: Some(size), ..made.config() };
-    assert_eq!(build(&of(12)).unwrap().set.images[0], 3.0 / 255.0);
-    says(&check(&of(12)).unwrap().to_string(), &["8×8 3, 16×16 1", "3 of the pictures are smaller than 12 pixels"]);
-    for size in [0, 3, 4097] {
-        assert_eq!(made.refusal(&of(size)), format!("size = {size}: expected 4 to 4096 pixels"));
+    assert_eq!(build(&of(24)).unwrap().set.images[0], 3.0 / 255.0);
+    says(&check(&of(24)).unwrap().to_string(), &["16×16 3, 32×32 1", "3 of the pictures are smaller than 24 pixels"]);
+    for size in [0, 15, 257] {
+        assert_eq!(made.refusal(&of(size)), format!("size = {size}: expected 16 to 256 pixels"));
     }
 
     // Twelve by eight: white in the middle, black for two pixels at either side.
-    let oblong = RgbImage::from_fn(12, 8, |x, _| Rgb([if (2..10).contains(&x) { 255 } else { 0 }; 3]));
+    let oblong = RgbImage::from_fn(24, 16, |x, _| Rgb([if (4..20).contains(&x) { 255 } else { 0 }; 3]));
     oblong.save(made.path("pictures/2.png")).unwrap();
     let message = made.refusal(&made.config());
-    says(&message, &["2.png: expected a square picture, found 12×8 pixels", "crop = \"centre\""]);
+    says(&message, &["2.png: expected a square picture, found 24×16 pixels", "crop = \"centre\""]);
     let cropped = CustomConfig { crop: Some(Crop::Centre), ..made.config() };
     let custom = build(&cropped).unwrap();
-    assert_eq!((custom.set.width, custom.set.image(3).unwrap()), (8, [1.0; 192].as_slice()));
+    assert_eq!((custom.set.width, custom.set.image(3).unwrap()), (16, [1.0; 768].as_slice()));
     assert!(check(&cropped).unwrap().problems().is_empty());
 
-    let tiny = Made::new(FOUR, &[1, 2, 3, 4], 3);
-    says(&tiny.refusal(&tiny.config()), &["pictures of 4 to 4096 pixels", "a side of 3"]);
+    let tiny = Made::new(FOUR, &[1, 2, 3, 4], 15);
+    says(&tiny.refusal(&tiny.config()), &["pictures of 16 to 256 pixels", "a side of 15"]);
 }
 
 #[test]
 fn every_problem_is_listed_and_building_names_the_first() {
-    let made = Made::new("", &[1, 2, 3], 8);
+    let made = Made::new("", &[1, 2, 3], 16);
     std::fs::write(made.path("pictures/broken.png"), &std::fs::read(made.path("pictures/1.png")).unwrap()[..50])
         .unwrap();
     std::fs::write(made.path("pictures/text.jpg"), "no picture").unwrap();
-    made.picture("Spare.PNG", 9, (8, 8));
+    made.picture("Spare.PNG", 9, (16, 16));
     made.table(
         "image,person,mood\n1.png,1,glad\n2.png,1,glad\n3.png,,\n,2,sad\n3.png,2\nspare.png,2,sad\nbroken.png,3,sad\n\
          text.jpg,3,glad\n1.png,4,sad\n",
@@ -290,7 +290,7 @@ fn a_picture_that_is_broken_behind_its_size_is_found_by_decoding_it() {
 
 #[test]
 fn tables_that_cannot_be_a_set_are_refused() {
-    let made = Made::new("", &[1, 2], 4);
+    let made = Made::new("", &[1, 2], 16);
     for (table, expected) in [
         ("picture,hue\n1.png,red\n", "called image or file or path, found the columns picture, hue"),
         ("image,split\n1.png,train\n", "a column for each factor"),
@@ -317,8 +317,8 @@ fn tables_that_cannot_be_a_set_are_refused() {
 
 #[test]
 fn what_may_not_be_meant_is_noted() {
-    let made = Made::new("", &[1, 2, 3, 4, 5], 4);
-    made.picture("2.png", 1, (4, 4));
+    let made = Made::new("", &[1, 2, 3, 4, 5], 16);
+    made.picture("2.png", 1, (16, 16));
     made.table(
         "image,set,mood,number,split\n1.png,x,Glad,1,\n2.png,x,glad,1,\n3.png,x,sad,1,\n4.png,x,sad,01,test\n5.png,x,sad,2,test\n",
     );
@@ -341,22 +341,22 @@ fn what_may_not_be_meant_is_noted() {
 
 #[test]
 fn a_set_that_memory_does_not_hold_is_refused_before_it_is_read() {
-    let made = Made::new(FOUR, &[1, 2, 3, 4], 8);
-    // 4 · 8 · 3 · 4096² · 4 bytes = 6.4 GB; with six more pictures 16.1 GB.
-    let config = CustomConfig { size: Some(4096), transforms: 8, ..made.config() };
-    assert_eq!(n_bytes(&config, 4, 4096), 6_442_450_944);
+    let made = Made::new(FOUR, &[1, 2, 3, 4], 16);
+    // 4 · 8 · 3 · 256² · 4 bytes = 25 MB; 350 times as many pictures 8.8 GB.
+    let config = CustomConfig { size: Some(256), transforms: 8, ..made.config() };
+    assert_eq!(n_bytes(&config, 4, 256), 25_165_824);
     let mut table = FOUR.to_owned();
-    for k in 5..11 {
-        made.picture(&format!("{k}.png"), k, (8, 8));
+    for k in 5..1401 {
+        made.picture(&format!("{k}.png"), (k % 256) as u8, (16, 16));
         table.push_str(&format!("{k}.png,{k},calm\n"));
     }
     made.table(&table);
-    says(&made.refusal(&config), &["at most 8.0 GB in memory, found 80 images of 16.1 GB in all", "smaller `size`"]);
+    says(&made.refusal(&config), &["at most 8.0 GB in memory, found 11200 images of 8.8 GB in all", "smaller `size`"]);
 }
 
 #[test]
 fn settings_are_read_from_an_experiment_and_written_again() {
-    let made = Made::new(FOUR, &[1, 2, 3, 4], 8);
+    let made = Made::new(FOUR, &[1, 2, 3, 4], 16);
     let file = made.path("mine.toml");
     let read = |text: &str| {
         std::fs::write(&file, text).unwrap();
@@ -387,7 +387,7 @@ fn settings_are_read_from_an_experiment_and_written_again() {
 
 #[test]
 fn places_that_do_not_exist_are_refused() {
-    let made = Made::new(FOUR, &[1, 2, 3, 4], 8);
+    let made = Made::new(FOUR, &[1, 2, 3, 4], 16);
     let wrong = |images: &str, table: &str| CustomConfig::new(made.path(images), made.path(table));
     says(&made.refusal(&wrong("nowhere", "labels.csv")), &["nowhere: expected a folder of pictures, found nothing"]);
     says(&made.refusal(&wrong("labels.csv", "labels.csv")), &["a folder of pictures, found something else"]);
