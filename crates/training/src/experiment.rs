@@ -54,15 +54,6 @@ pub struct Experiment {
 pub const DEFAULT_PROFILE: &str = "quick";
 
 impl Experiment {
-    /// Its folder in results/: the name, and the profile where it is not the default one, so that the figures of two
-    /// profiles stand side by side and a smoke test replaces none.
-    pub fn results_name(&self) -> String {
-        match self.profile.as_str() {
-            DEFAULT_PROFILE => self.name.clone(),
-            profile => format!("{}-{profile}", self.name),
-        }
-    }
-
     /// The experiment as TOML, for the results folder.
     ///
     /// # Errors
@@ -70,6 +61,12 @@ impl Experiment {
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string(self).map_err(|e| Error::config(&self.name, e.to_string()))
     }
+}
+
+/// An experiment's folder in results/, but for what its images add: the name, and the profile where it is not the default
+/// one, so that the figures of two profiles stand side by side and a smoke test replaces none.
+pub(crate) fn results_name(name: &str, profile: &str) -> String {
+    if profile == DEFAULT_PROFILE { name.to_owned() } else { format!("{name}-{profile}") }
 }
 
 /// How an experiment is asked for.

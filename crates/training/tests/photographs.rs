@@ -86,6 +86,11 @@ fn photographs_take_the_place_of_drawn_faces_and_what_is_missing_is_left_out() -
         command: "a test".to_owned(),
     };
     let written = reproduce::run(&experiment, &data, &options)?;
+    // Beside the results of drawn faces, in a folder that git ignores.
+    assert!(written.root().ends_with("results/kdef-result-3-smoke-photographs"), "{}", written.root().display());
+    let ignored = std::fs::read_to_string(root().join(".gitignore"))?;
+    let pattern = format!("/results/*{}/", reproduce::PHOTOGRAPHS);
+    assert!(ignored.lines().any(|line| line == pattern), "{ignored}");
     let manifest = Manifest::read(&written.manifest())?;
     assert!(manifest.dataset.contains("photo") && !manifest.dataset.contains("drawn"), "{}", manifest.dataset);
     let judge = manifest.judge.ok_or("no judge")?;
