@@ -236,7 +236,8 @@ impl Data {
             (_, None) => Lessons {
                 image_size,
                 heads: heads(factors, &read)?,
-                identity: format!("{sha256}, all images of the set"),
+                // How a twin is taught is a part of what its judge is known to read.
+                identity: format!("{sha256}, all images of the set, a twin by a shuffled deal"),
                 description: OF_ONE_SET.to_owned(),
                 material: Box::new(move || Ok(Box::new(Images::of_one_set(&self.set, &read)?))),
             },

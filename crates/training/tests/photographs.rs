@@ -94,7 +94,9 @@ fn photographs_take_the_place_of_drawn_faces_and_what_is_missing_is_left_out() -
     let manifest = Manifest::read(&written.manifest())?;
     assert!(manifest.dataset.contains("photo") && !manifest.dataset.contains("drawn"), "{}", manifest.dataset);
     let judge = manifest.judge.ok_or("no judge")?;
+    // Of 24 photos the twin is tested on four, in six transforms each.
     assert!(judge.description.contains("twin") && judge.accuracy.contains_key("emotion"), "{judge:?}");
+    assert_eq!(judge.n_images, 24, "{judge:?}");
     let mut sets: Vec<String> = read_rows::<MetricRow>(&written.metrics())?.into_iter().map(|row| row.set).collect();
     sets.sort();
     sets.dedup();
