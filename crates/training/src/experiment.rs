@@ -7,11 +7,13 @@
 //! |---|---|
 //! | `document` | an experiment's file with its parents, as it is written |
 //! | `catalogue` | the folder of experiment files: names, parents, deltas |
+//! | `differs` | what differs from the `paper` profile |
 //! | `resolve` | from a document to an experiment |
 //! | `layers` | tables laid over tables, and `--set` |
 //! | `nearest` | the name that was meant |
 
 mod catalogue;
+mod differs;
 mod document;
 mod layers;
 mod nearest;
@@ -46,12 +48,15 @@ pub struct Experiment {
     pub models: Vec<String>,
     /// The solver per model.
     pub training: BTreeMap<String, TrainingConfig>,
-    /// Per model, how its solver differs from the `paper` profile's: `batch: 64 (paper: 128)`.
+    /// Per model, what differs from the `paper` profile: `batch: 64 (paper: 128)`, or that it takes no part there.
     pub differs_from_paper: BTreeMap<String, Vec<String>>,
 }
 
 /// The profile of a command that names none.
 pub const DEFAULT_PROFILE: &str = "quick";
+
+/// The profile of the research's exact solver.
+const PAPER: &str = "paper";
 
 impl Experiment {
     /// The experiment as TOML, for the results folder.
