@@ -55,6 +55,9 @@ pub struct Experiment {
 /// The profile of a command that names none.
 pub const DEFAULT_PROFILE: &str = "quick";
 
+/// The end of a results folder's name where the images are photographs.
+pub const PHOTOGRAPHS: &str = "-photographs";
+
 /// The profile of the research's exact solver.
 const PAPER: &str = "paper";
 

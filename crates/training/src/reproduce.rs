@@ -156,14 +156,11 @@ pub fn estimate(
     Ok(estimates)
 }
 
-/// The end of a results folder's name where the images are photographs.
-pub const PHOTOGRAPHS: &str = "-photographs";
-
 /// An experiment's folder in results/. Photographs may not be passed on and are no match for figures of drawn faces: what
 /// is made from them lies in a folder of its own, which `.gitignore` knows by its ending.
 pub fn results_name(experiment: &Experiment, data: &Data) -> String {
     let name = experiment::results_name(&experiment.name, &experiment.profile);
-    if data.are_photographs() { name + PHOTOGRAPHS } else { name }
+    if data.are_photographs() { name + experiment::PHOTOGRAPHS } else { name }
 }
 
 /// Runs an experiment and writes its results folder, but for what analysis makes of it.

@@ -188,6 +188,44 @@ fn a_file_of_the_users_own_is_found_by_its_path_and_names_its_pictures_from_ther
 }
 
 #[test]
+fn a_file_of_the_users_own_must_not_replace_the_projects_results() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let catalogue = Catalogue::new(folder());
+    custom::write_example(&dir.path().join("shapes"))?;
+    let example = dir.path().join("shapes").join(custom::EXAMPLE_EXPERIMENT);
+    let resolve = |stem: &str, profile: &str| -> Result<(), Box<dyn std::error::Error>> {
+        let file = example.with_file_name(format!("{stem}.toml"));
+        std::fs::copy(&example, &file)?;
+        let resolved = catalogue.resolve(&file.display().to_string(), &request(profile));
+        Ok(resolved.map(|_| ())?)
+    };
+    for (stem, profile, said) in [
+        (
+            "digits-result-1",
+            "quick",
+            "results/digits-result-1, which are those of the project's experiment digits-result-1",
+        ),
+        ("digits-result-1", "smoke", "results/digits-result-1-smoke"),
+        ("Digits-Result-1", "quick", "experiment digits-result-1"),
+        ("digits-result-1-paper", "quick", "results/digits-result-1-paper, which are those"),
+        ("kdef-result-3-paper-71", "quick", "results/kdef-result-3-paper-71, which"),
+        ("cache", "quick", "results/cache, the folder of trained runs"),
+        ("mine-photographs", "quick", "which git ignores"),
+    ] {
+        let message = resolve(stem, profile).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(message.contains(said) && message.contains(&format!("{stem}.toml")), "{stem}: {message}");
+        assert!(message.ends_with("rename the file") && !message.contains('\n'), "{message}");
+    }
+    // What is no name of the project's may be one of the user's, and the project's own files may be named by their paths.
+    for stem in ["digits", "digits-result", "my-digits-result-1"] {
+        resolve(stem, "quick")?;
+    }
+    let shipped = folder().join("digits-result-1.toml").display().to_string();
+    assert_eq!(catalogue.resolve(&shipped, &request("quick"))?.name, "digits-result-1");
+    Ok(())
+}
+
+#[test]
 fn overrides_reach_solvers_of_all_or_one_model_and_the_document() -> Outcome {
     let catalogue = Catalogue::new(folder());
     let overrides = ["steps=7", "digits-v2.batch=3", "evaluate.sets=[\"train\"]"].map(str::to_owned).to_vec();

@@ -10,6 +10,7 @@ use multigen_data::sets::faces::{self, Expression};
 use multigen_data::sets::photographs::{PhotoSet, Preparation, prepare};
 use multigen_measure::{Manifest, MetricRow, ResultsDir, read_rows};
 use multigen_training::dataset::{Data, Sources};
+use multigen_training::experiment::PHOTOGRAPHS;
 use multigen_training::reproduce::{self, Options};
 use multigen_training::{Catalogue, Request};
 
@@ -89,7 +90,7 @@ fn photographs_take_the_place_of_drawn_faces_and_what_is_missing_is_left_out() -
     // Beside the results of drawn faces, in a folder that git ignores.
     assert!(written.root().ends_with("results/kdef-result-3-smoke-photographs"), "{}", written.root().display());
     let ignored = std::fs::read_to_string(root().join(".gitignore"))?;
-    let pattern = format!("/results/*{}/", reproduce::PHOTOGRAPHS);
+    let pattern = format!("/results/*{}/", PHOTOGRAPHS);
     assert!(ignored.lines().any(|line| line == pattern), "{ignored}");
     let manifest = Manifest::read(&written.manifest())?;
     assert!(manifest.dataset.contains("photo") && !manifest.dataset.contains("drawn"), "{}", manifest.dataset);

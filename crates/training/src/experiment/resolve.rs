@@ -11,7 +11,7 @@ use super::catalogue::is_path;
 use super::differs::differences;
 use super::document::{self, Document};
 use super::layers::{apply_override, lay_profile_data, merge_solver};
-use super::{Catalogue, Experiment, ModelsConfig, PAPER, Request, one_line};
+use super::{Catalogue, Experiment, ModelsConfig, PAPER, PHOTOGRAPHS, Request, one_line, results_name};
 use crate::run_config::SetConfig;
 use crate::{Error, Result};
 
@@ -38,6 +38,7 @@ impl Catalogue {
                 format!("no profile '{}'; expected one of {profile_names}", request.profile),
             ));
         }
+        self.check_own_name(name, &request.profile)?;
         let ModelsConfig { default, more } = document.models_of(&request.profile);
         let mut models = default.clone();
         if request.all_models {
@@ -97,6 +98,37 @@ impl Catalogue {
         let paper = self.typed(name, self.table_of_profile(name, PAPER)?)?;
         experiment.differs_from_paper = differences(&experiment, &paper, &file)?;
         Ok(experiment)
+    }
+
+    /// Whether a file of the user's own keeps off the folders of results/ that others write: the cache, those of the
+    /// project's own experiments in all their profiles, and those of photographs, which git ignores.
+    fn check_own_name(&self, name: &str, profile: &str) -> Result<()> {
+        let own = own_name(name);
+        let is_same = |path: &Path| Path::new(name).canonicalize().ok() == path.canonicalize().ok();
+        if !is_path(name) || is_same(&self.path(&own)) {
+            return Ok(());
+        }
+        let folder = results_name(&own, profile);
+        let taken = |whose: &str| {
+            let problem = format!("its name would put its results into results/{folder}, {whose}; rename the file");
+            Err(Error::config(name, problem))
+        };
+        if own.eq_ignore_ascii_case("cache") {
+            return taken("the folder of trained runs");
+        }
+        if own.ends_with(PHOTOGRAPHS) {
+            return taken("as if they were made of photographs, which git ignores");
+        }
+        for other in self.names()? {
+            let profiles = self.document(&other)?.remove("profiles");
+            let profiles = profiles.iter().filter_map(Value::as_table).flat_map(Table::keys);
+            let mut folders = profiles.map(|profile| results_name(&other, profile));
+            // Names that differ in capitals alone are one folder on some disks.
+            if own.eq_ignore_ascii_case(&other) || folders.any(|other| other.eq_ignore_ascii_case(&folder)) {
+                return taken(&format!("which are those of the project's experiment {other}"));
+            }
+        }
+        Ok(())
     }
 
     /// The document with the images of a profile, before `--set`.
