@@ -1,5 +1,7 @@
 //! What one training run is: data, network, solver, seed; and the hash that names it.
 
+use std::fmt::{self, Display, Formatter};
+
 use multigen_data::sets::custom::CustomConfig;
 use multigen_data::{Factor, HeldOut, Rule};
 use multigen_models::GeneratorConfig;
@@ -106,6 +108,17 @@ pub enum SetConfig {
     },
     /// The user's own pictures: the table `[dataset]` of an experiment.
     Custom(CustomConfig),
+}
+
+impl Display for SetConfig {
+    /// In a few words: `kdef-3emo at 71×71 pixels`.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Digits { transforms } => write!(f, "digits in {transforms} transforms"),
+            Self::Faces { named, size } => write!(f, "{named} at {size}×{size} pixels"),
+            Self::Custom(config) => config.table.display().fmt(f),
+        }
+    }
 }
 
 impl DataConfig {

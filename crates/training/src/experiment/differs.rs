@@ -27,7 +27,7 @@ pub(super) fn differences(
             sentences.extend(of_images(experiment, paper));
         } else if has_paper {
             let default = trained.default.join(", ");
-            sentences.push(format!("no part of `paper`, which trains {default} on {}", images(&paper.data.set)));
+            sentences.push(format!("no part of `paper`, which trains {default} on {}", paper.data.set));
         }
         all.insert(model.clone(), sentences);
     }
@@ -53,7 +53,7 @@ fn of_images(experiment: &Experiment, paper: &Document) -> Vec<String> {
     let (own, paper) = (&experiment.data, &paper.data);
     let mut sentences = Vec::new();
     if own.set != paper.set {
-        sentences.push(format!("images: {} (paper: {})", images(&own.set), images(&paper.set)));
+        sentences.push(format!("images: {} (paper: {})", own.set, paper.set));
     }
     if own.held_out != paper.held_out {
         let names = |rules: &[HeldOut]| {
@@ -63,13 +63,4 @@ fn of_images(experiment: &Experiment, paper: &Document) -> Vec<String> {
         sentences.push(format!("held out: {} (paper: {})", names(&own.held_out), names(&paper.held_out)));
     }
     sentences
-}
-
-/// Images in a few words.
-fn images(set: &SetConfig) -> String {
-    match set {
-        SetConfig::Digits { transforms } => format!("digits in {transforms} transforms"),
-        SetConfig::Faces { named, size } => format!("{named} at {size}×{size} pixels"),
-        SetConfig::Custom(config) => config.table.display().to_string(),
-    }
 }
