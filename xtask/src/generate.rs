@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 use image::imageops::FilterType;
 use image::{ImageFormat, Rgb, RgbImage};
-use multigen_data::Mixture;
-use multigen_training::{device, generate};
+use multigen_training::device;
+use multigen_training::generate::{self, Chosen, Wish};
 
 use crate::workspace::Places;
 
@@ -36,6 +36,9 @@ pub struct Arguments {
     /// The model to draw with [default: the best that is trained]
     #[arg(long)]
     model: Option<String>,
+    /// The run to draw with, a folder of results/cache/runs [default: the one with most steps]
+    #[arg(long, value_name = "NAME")]
+    run: Option<String>,
     /// Enlarge each pixel to this many
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     scale: u32,
@@ -63,9 +66,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "nothing to draw: give FACTOR=LEVEL for every factor, or --digit, --style, --colour and --transform"
     );
     let label = levels.join(" ");
-    let named: Vec<&str> = levels.iter().filter_map(|level| level.split('=').next()).collect();
-    let run = generate::choose(runs, arguments.model.as_deref(), &named)?;
-    let mixture = Mixture::parse(&generate::factors(&run)?, &label)?;
+    let wish = Wish { label: &label, model: arguments.model.as_deref(), run: arguments.run.as_deref() };
+    let Chosen { run, mixture, others } = generate::choose(runs, wish)?;
     let drawn = generate::image(&run, &mixture, &device)?;
     let (_, h, w) = drawn.dim();
     let picture = RgbImage::from_fn(w as u32, h as u32, |x, y| {
@@ -82,7 +84,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         run.config.model,
         run.config.seed,
         run.config.training.steps,
-        run.config.data.set.title()
+        run.images()
     );
+    for (images, name) in others {
+        println!("trained on {images} and able to draw it too: --run {name}");
+    }
     Ok(())
 }

@@ -108,11 +108,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for (experiment, data) in experiments.iter().zip(&data) {
         eprintln!("{}: {} ({} profile)", experiment.name, experiment.title, experiment.profile);
         reproduce::run(experiment, data, &options)?;
-        multigen_analysis::write_experiment(options.results.root(), &experiment.results_name())?;
+        multigen_analysis::write_experiment(options.results.root(), &reproduce::results_name(experiment, data))?;
     }
     report::write(&options.results)?;
-    for experiment in &experiments {
-        eprintln!("pictures: {}", options.results.experiment(&experiment.results_name()).root().display());
+    for (experiment, data) in experiments.iter().zip(&data) {
+        let folder = options.results.experiment(&reproduce::results_name(experiment, data));
+        eprintln!("pictures: {}", folder.root().display());
     }
     eprintln!("report:   {}", options.results.index().display());
     Ok(())

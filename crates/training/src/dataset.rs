@@ -246,17 +246,19 @@ impl Data {
             (_, None) => Lessons {
                 image_size,
                 heads: heads(factors, &read)?,
-                identity: format!("{sha256}, all images of the set"),
+                // How a twin is taught is a part of what its judge is known to read.
+                identity: format!("{sha256}, all images of the set, a twin by a shuffled deal"),
                 description: OF_ONE_SET.to_owned(),
                 material: Box::new(move || Ok(Box::new(Images::of_one_set(&self.set, &read)?))),
             },
         })
     }
 
-    /// The factors that a judge reads: all but the session, which is drawn anew for every person, so that nothing in an
-    /// image says which one it is.
+    /// The factors that a judge reads: all but the session of faces, which differs from person to person, so that nothing in
+    /// an image says which one it is. What a set of the user's own means by that word nobody knows.
     fn read_factors(&self) -> Vec<&str> {
-        self.set.factors.iter().map(|factor| factor.name.as_str()).filter(|name| *name != "session").collect()
+        let is_read = |name: &&str| *name != "session" || !matches!(self.config, SetConfig::Faces { .. });
+        self.set.factors.iter().map(|factor| factor.name.as_str()).filter(is_read).collect()
     }
 
     /// What the baselines of this set are.
@@ -274,7 +276,8 @@ impl Data {
             // No sum of effects turns an image, so the additive model is one model per transform.
             _ => BaselineOptions {
                 additive_within: self.set.factors.position("transform").ok(),
-                mean_over: (self.set.factors.position("emotion").ok())
+                // A set of the user's own may have emotions, of cats or of texts, without any person.
+                mean_over: (position("person").and(position("emotion")).ok())
                     .map(|place| (place, "baseline: mean of the same person")),
                 own: None,
             },
@@ -334,5 +337,49 @@ mod tests {
         let lessons = lessons_of.lessons().unwrap();
         let heads: Vec<(&str, usize)> = lessons.heads.iter().map(|(factor, n)| (factor.as_str(), *n)).collect();
         assert_eq!(heads, [("person", 70), ("emotion", 3), ("transform", 6)]);
+    }
+
+    /// A set of the user's own: its table, of one grey picture of 16 pixels a row, `image,` before every row.
+    fn own_set(folder: &Path, heading: &str, rows: &[&str]) -> Data {
+        let mut table = format!("image,{heading}\n");
+        for (number, row) in rows.iter().enumerate() {
+            let file = format!("{number}.png");
+            image::GrayImage::from_pixel(16, 16, image::Luma([number as u8])).save(folder.join(&file)).unwrap();
+            table += &format!("{file},{row}\n");
+        }
+        std::fs::write(folder.join("labels.csv"), table).unwrap();
+        let config = custom::CustomConfig::new(folder, folder.join("labels.csv"));
+        let sources = Sources {
+            mnist: MnistSource::Directory(PathBuf::new()),
+            drawn_faces: folder.to_path_buf(),
+            kdef: None,
+            mmi: None,
+        };
+        Data::load(&SetConfig::Custom(config), &sources).unwrap()
+    }
+
+    #[test]
+    fn only_a_set_with_persons_and_emotions_has_a_mean_of_the_same_person() {
+        let dir = tempfile::tempdir().unwrap();
+        let mean_over = |heading: &str| {
+            own_set(dir.path(), heading, &["a,sad", "a,glad", "b,sad", "b,glad"]).baselines().unwrap().mean_over
+        };
+        assert_eq!(mean_over("animal,emotion"), None);
+        assert_eq!(mean_over("person,mood"), None);
+        assert_eq!(mean_over("person,emotion"), Some((1, "baseline: mean of the same person")));
+    }
+
+    #[test]
+    fn a_session_is_read_but_of_faces() {
+        let dir = tempfile::tempdir().unwrap();
+        let read = |data: &Data| {
+            let heads = data.lessons().unwrap().heads;
+            heads.into_iter().map(|(factor, _)| factor).collect::<Vec<_>>()
+        };
+        assert_eq!(read(&own_set(dir.path(), "session", &["1", "2", "3"])), ["session"]);
+        assert_eq!(read(&own_set(dir.path(), "hue,session", &["red,1", "red,2"])), ["hue", "session"]);
+        let faces = faces_in(dir.path(), "kdef-3emo", 16);
+        assert!(faces.set().factors.position("session").is_ok());
+        assert_eq!(read(&faces), ["person", "emotion", "transform"]);
     }
 }

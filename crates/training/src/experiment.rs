@@ -7,11 +7,13 @@
 //! |---|---|
 //! | `document` | an experiment's file with its parents, as it is written |
 //! | `catalogue` | the folder of experiment files: names, parents, deltas |
+//! | `differs` | what differs from the `paper` profile |
 //! | `resolve` | from a document to an experiment |
 //! | `layers` | tables laid over tables, and `--set` |
 //! | `nearest` | the name that was meant |
 
 mod catalogue;
+mod differs;
 mod document;
 mod layers;
 mod nearest;
@@ -46,23 +48,20 @@ pub struct Experiment {
     pub models: Vec<String>,
     /// The solver per model.
     pub training: BTreeMap<String, TrainingConfig>,
-    /// Per model, how its solver differs from the `paper` profile's: `batch: 64 (paper: 128)`.
+    /// Per model, what differs from the `paper` profile: `batch: 64 (paper: 128)`, or that it takes no part there.
     pub differs_from_paper: BTreeMap<String, Vec<String>>,
 }
 
 /// The profile of a command that names none.
 pub const DEFAULT_PROFILE: &str = "quick";
 
-impl Experiment {
-    /// Its folder in results/: the name, and the profile where it is not the default one, so that the figures of two
-    /// profiles stand side by side and a smoke test replaces none.
-    pub fn results_name(&self) -> String {
-        match self.profile.as_str() {
-            DEFAULT_PROFILE => self.name.clone(),
-            profile => format!("{}-{profile}", self.name),
-        }
-    }
+/// The end of a results folder's name where the images are photographs.
+pub const PHOTOGRAPHS: &str = "-photographs";
 
+/// The profile of the research's exact solver.
+const PAPER: &str = "paper";
+
+impl Experiment {
     /// The experiment as TOML, for the results folder.
     ///
     /// # Errors
@@ -70,6 +69,12 @@ impl Experiment {
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string(self).map_err(|e| Error::config(&self.name, e.to_string()))
     }
+}
+
+/// An experiment's folder in results/, but for what its images add: the name, and the profile where it is not the default
+/// one, so that the figures of two profiles stand side by side and a smoke test replaces none.
+pub(crate) fn results_name(name: &str, profile: &str) -> String {
+    if profile == DEFAULT_PROFILE { name.to_owned() } else { format!("{name}-{profile}") }
 }
 
 /// How an experiment is asked for.

@@ -9,7 +9,7 @@ use multigen_data::{Factors, Mixture};
 use multigen_models::{Generator, LevelTable};
 use ndarray::Array3;
 
-use crate::run_config::RunConfig;
+use crate::run_config::{RunConfig, SetConfig};
 use crate::{Error, Result, checkpoint};
 
 /// A trained run in the cache.
@@ -43,12 +43,53 @@ pub fn trained_runs(cache: &Path) -> Result<Vec<TrainedRun>> {
     Ok(runs)
 }
 
-/// The run to draw from, of those with the factors that are named: of the model that is asked for, or of the best; of its
-/// runs the one with most steps, then most training images, then the newest.
+/// What is to be drawn, and by which of the trained runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// A level or a mixture of every factor: `person=4:0.5,7:0.5 emotion=happy`.
+    pub label: &'a str,
+    /// The model; without it the best.
+    pub model: Option<&'a str>,
+    /// The name of the run's folder; without it the best.
+    pub run: Option<&'a str>,
+}
+
+/// The run that a wish leads to.
+#[derive(Debug)]
+pub struct Chosen {
+    /// The run.
+    pub run: TrainedRun,
+    /// What is wished, in its levels.
+    pub mixture: Mixture,
+    /// The best runs of other sets of images that have these levels as well: what they were trained on, and their folders'
+    /// names.
+    pub others: Vec<(String, String)>,
+}
+
+impl TrainedRun {
+    /// The name of its folder.
+    pub fn name(&self) -> String {
+        self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The images that it was trained on. Drawn faces, photographs and other files of the same name differ in their hash.
+    pub fn images(&self) -> String {
+        let hash = self.config.data_sha256.chars().take(8).collect::<String>();
+        // Which of the two stands in no run's configuration, but in the report of its experiment.
+        let kind = match self.config.data.set {
+            SetConfig::Faces { .. } => "drawn faces, or your photographs, of ",
+            SetConfig::Digits { .. } | SetConfig::Custom(_) => "",
+        };
+        format!("{kind}{} (images {hash})", self.config.data.set)
+    }
+}
+
+/// The run to draw from, of those that have the factors and the levels that are named: of the model that is asked for, or
+/// of the best; of its runs the one with most steps, then most training images, then the newest.
 ///
 /// # Errors
-/// When nothing is trained yet on such factors.
-pub fn choose(runs: Vec<TrainedRun>, model: Option<&str>, factors: &[&str]) -> Result<TrainedRun> {
+/// When nothing is trained yet on such factors, or nothing that is has these levels.
+pub fn choose(mut runs: Vec<TrainedRun>, wish: Wish) -> Result<Chosen> {
     // In the order of the targets that they reach (SPEC §7).
     const BEST_FIRST: [&str; 6] = [
         "operator-affine",
@@ -58,40 +99,57 @@ pub fn choose(runs: Vec<TrainedRun>, model: Option<&str>, factors: &[&str]) -> R
         "portrait",
         "operator-emotion-transform",
     ];
-    let has_factors = |run: &TrainedRun| {
-        let own = &run.config.factors;
-        own.len() == factors.len() && own.iter().all(|factor| factors.contains(&factor.name.as_str()))
-    };
-    let mut best = None;
-    for run in runs.into_iter().filter(has_factors) {
-        let rank = match model {
-            Some(model) if model != run.config.model => continue,
-            Some(_) => 0,
-            None => BEST_FIRST.iter().position(|name| *name == run.config.model).unwrap_or(BEST_FIRST.len()),
-        };
-        let key = (Reverse(rank), run.config.training.steps, run.config.training_images, run.written);
-        if best.as_ref().is_none_or(|(best, _)| *best < key) {
-            best = Some((key, run));
+    if let Some(name) = wish.run {
+        runs.retain(|run| run.name() == name);
+        if runs.is_empty() {
+            return Err(Error::config(
+                format!("--run {name}"),
+                "no trained run of this name; expected that of a folder in results/cache/runs",
+            ));
         }
     }
-    best.map(|(_, run)| run).ok_or_else(|| {
-        let name = model.map_or_else(String::new, |model| format!("{model} "));
-        let factors = factors.join(", ");
-        Error::config(
-            "generate",
-            format!(
-                "no trained {name}model of the factors {factors} yet; train one with `cargo xtask reproduce result-3`"
-            ),
-        )
-    })
+    let factors: Vec<&str> = wish.label.split_whitespace().filter_map(|part| part.split('=').next()).collect();
+    runs.retain(|run| {
+        let own = &run.config.factors;
+        wish.model.is_none_or(|model| model == run.config.model)
+            && own.len() == factors.len()
+            && own.iter().all(|factor| factors.contains(&factor.name.as_str()))
+    });
+    runs.sort_by_key(|run| {
+        let model = &run.config.model;
+        let rank = BEST_FIRST.iter().position(|name| name == model).unwrap_or(BEST_FIRST.len());
+        (rank, Reverse((run.config.training.steps, run.config.training_images, run.written)))
+    });
+    // Two sets may have factors of the same names, but not these levels.
+    let mut wanting = None;
+    let mut able: Vec<(TrainedRun, Mixture)> = Vec::new();
+    for run in runs {
+        match Mixture::parse(&Factors::new(run.config.factors.clone())?, wish.label) {
+            Ok(mixture) => able.push((run, mixture)),
+            Err(error) => drop(wanting.get_or_insert(error)),
+        }
+    }
+    let mut able = able.into_iter();
+    let Some((run, mixture)) = able.next() else {
+        return Err(wanting.map_or_else(|| untrained(wish.model, &factors), Error::from));
+    };
+    let mut others: Vec<(String, String)> = Vec::new();
+    for (other, _) in able {
+        let images = other.images();
+        if images != run.images() && !others.iter().any(|(known, _)| *known == images) {
+            others.push((images, other.name()));
+        }
+    }
+    Ok(Chosen { run, mixture, others })
 }
 
-/// The factors that a run's levels are named by.
-///
-/// # Errors
-/// When the run's record names a factor or a level twice.
-pub fn factors(run: &TrainedRun) -> Result<Factors> {
-    Ok(Factors::new(run.config.factors.clone())?)
+fn untrained(model: Option<&str>, factors: &[&str]) -> Error {
+    let name = model.map_or_else(String::new, |model| format!("{model} "));
+    let factors = factors.join(", ");
+    Error::config(
+        "generate",
+        format!("no trained {name}model of the factors {factors} yet; train one with `cargo xtask reproduce result-3`"),
+    )
 }
 
 /// Draws one combination or a mixture of levels, clamped to [0, 1], `[3, h, w]`.
@@ -162,9 +220,14 @@ mod tests {
         TrainedRun { config, dir: dir.into(), written: SystemTime::UNIX_EPOCH + Duration::from_secs(1000 - age) }
     }
 
+    fn wish<'a>(label: &'a str, model: Option<&'a str>) -> Wish<'a> {
+        Wish { label, model, run: None }
+    }
+
     #[test]
     fn the_best_model_then_steps_then_training_images_then_the_newest_decide() {
-        let chosen = |runs: Vec<TrainedRun>, model: Option<&str>| choose(runs, model, &["digit"]).unwrap().dir;
+        let chosen =
+            |runs: Vec<TrainedRun>, model: Option<&str>| choose(runs, wish("digit=7", model)).unwrap().run.name();
         let runs = || {
             vec![
                 run("attention", "operator-attention", 9000, 1796, 0),
@@ -176,10 +239,41 @@ mod tests {
                 run("v2", "digits-v2", 900, 1796, 0),
             ]
         };
-        assert_eq!(chosen(runs(), None), Path::new("new"));
-        assert_eq!(chosen(runs(), Some("digits-v2")), Path::new("v2"));
-        let missing = |model, factors: &[&str]| choose(runs(), model, factors).unwrap_err().to_string();
-        assert!(missing(Some("digits-v1"), &["digit"]).contains("no trained digits-v1 model of the factors digit"));
-        assert!(missing(None, &["person", "emotion"]).contains("no trained model of the factors person, emotion"));
+        assert_eq!(chosen(runs(), None), "new");
+        assert_eq!(chosen(runs(), Some("digits-v2")), "v2");
+        let missing = |model, label: &str| choose(runs(), wish(label, model)).unwrap_err().to_string();
+        assert!(missing(Some("digits-v1"), "digit=7").contains("no trained digits-v1 model of the factors digit"));
+        assert!(missing(None, "person=1 emotion=sad").contains("no trained model of the factors person, emotion"));
+        // All of the same images: there is no other set to speak of.
+        assert!(choose(runs(), wish("digit=7", None)).unwrap().others.is_empty());
+        let of_run = |name| choose(runs(), Wish { run: Some(name), ..wish("digit=7", None) });
+        assert_eq!(of_run("few-images").unwrap().run.name(), "few-images");
+        assert!(of_run("fewer").unwrap_err().to_string().contains("--run fewer: no trained run of this name"));
+    }
+
+    #[test]
+    fn a_run_of_another_set_is_not_asked_for_levels_that_it_lacks_nor_taken_in_silence() {
+        // Both have one factor `digit`; the better model knows fewer of its levels.
+        let runs = || {
+            let mut few = run("few-levels", "operator-affine", 900, 1796, 0);
+            few.config.factors = vec![Factor::numbered("digit", 3)];
+            few.config.data.set = SetConfig::Digits { transforms: 8 };
+            let mut other_files = run("other-files", "digits-v2", 900, 1796, 5);
+            other_files.config.data_sha256 = "0123456789abcdef".to_owned();
+            vec![few, run("ten-levels", "digits-v2", 900, 1796, 0), other_files]
+        };
+        let seven = choose(runs(), wish("digit=7", None)).unwrap();
+        assert_eq!((seven.run.name().as_str(), seven.mixture.combination()), ("ten-levels", Some(vec![7].into())));
+        let other_files = ("digits in 6 transforms (images 01234567)".to_owned(), "other-files".to_owned());
+        assert_eq!(seven.others, std::slice::from_ref(&other_files));
+        // Level 2 is one of all three: the best is taken, and the others are named.
+        let two = choose(runs(), wish("digit=2", None)).unwrap();
+        assert_eq!(
+            (two.run.name().as_str(), two.run.images().as_str()),
+            ("few-levels", "digits in 8 transforms (images )")
+        );
+        assert_eq!(two.others, [("digits in 6 transforms (images )".to_owned(), "ten-levels".to_owned()), other_files]);
+        let nobody = choose(runs(), wish("digit=12", None)).unwrap_err().to_string();
+        assert!(nobody.contains("no level `12`"), "{nobody}");
     }
 }

@@ -21,7 +21,7 @@ use ndarray::Array4;
 use crate::checkpoint::RunFiles;
 use crate::dataset::Data;
 use crate::evaluate::{self, Subject};
-use crate::experiment::Experiment;
+use crate::experiment::{self, Experiment};
 use crate::judging::{JudgeTraining, TrainedJudge};
 use crate::mouths::Mouths;
 use crate::provenance;
@@ -156,6 +156,13 @@ pub fn estimate(
     Ok(estimates)
 }
 
+/// An experiment's folder in results/. Photographs may not be passed on and are no match for figures of drawn faces: what
+/// is made from them lies in a folder of its own, which `.gitignore` knows by its ending.
+pub fn results_name(experiment: &Experiment, data: &Data) -> String {
+    let name = experiment::results_name(&experiment.name, &experiment.profile);
+    if data.are_photographs() { name + experiment::PHOTOGRAPHS } else { name }
+}
+
 /// Runs an experiment and writes its results folder, but for what analysis makes of it.
 ///
 /// # Errors
@@ -163,7 +170,8 @@ pub fn estimate(
 pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<ExperimentDir> {
     let started = (SystemTime::now(), Instant::now());
     check_evaluated(experiment, data, options)?;
-    let dir = options.results.experiment(&experiment.results_name());
+    let folder = results_name(experiment, data);
+    let dir = options.results.experiment(&folder);
     let cache = options.results.cache();
     dir.create()?;
     let runs = plan(experiment, data, options)?;
@@ -224,7 +232,7 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
         figures.describe(model);
     }
     manifest.duration_s = started.1.elapsed().as_secs_f64();
-    let staged = options.results.experiment(&format!(".{}.new", experiment.results_name()));
+    let staged = options.results.experiment(&format!(".{folder}.new"));
     let written = figures.publish(&manifest, &config, &staged, &dir);
     // A disk that filled up is not to stay full of what nobody will read.
     std::fs::remove_dir_all(staged.root()).ok();

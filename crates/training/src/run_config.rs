@@ -1,5 +1,7 @@
 //! What one training run is: data, network, solver, seed; and the hash that names it.
 
+use std::fmt::{self, Display, Formatter};
+
 use multigen_data::sets::custom::CustomConfig;
 use multigen_data::{Factor, HeldOut, Rule};
 use multigen_models::GeneratorConfig;
@@ -108,16 +110,13 @@ pub enum SetConfig {
     Custom(CustomConfig),
 }
 
-impl SetConfig {
-    /// What these images are, for people.
-    pub fn title(&self) -> String {
+impl Display for SetConfig {
+    /// In a few words: `kdef-3emo at 71×71 pixels`.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Digits { .. } => "coloured handwriting".to_owned(),
-            // Which of the two does not stand in a run's configuration, but in the report of its experiment.
-            Self::Faces { named, size } => {
-                format!("faces of {named} at {size}×{size} pixels (drawn, or your photographs)")
-            }
-            Self::Custom(config) => format!("the pictures of {}", config.table.display()),
+            Self::Digits { transforms } => write!(f, "digits in {transforms} transforms"),
+            Self::Faces { named, size } => write!(f, "{named} at {size}×{size} pixels"),
+            Self::Custom(config) => config.table.display().fmt(f),
         }
     }
 }

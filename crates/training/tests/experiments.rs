@@ -65,6 +65,43 @@ fn paper_is_the_published_solver_and_quick_says_what_differs() -> Outcome {
 }
 
 #[test]
+fn what_differs_from_paper_is_said_of_what_paper_trains_and_of_nothing_else() -> Outcome {
+    let catalogue = Catalogue::new(folder());
+    let differs = |name: &str, profile: &str, overrides: &[&str]| {
+        let overrides = overrides.iter().map(|&pair| pair.to_owned()).collect();
+        catalogue
+            .resolve(name, &Request { overrides, all_models: true, ..request(profile) })
+            .map(|resolved| resolved.differs_from_paper)
+    };
+    // Neither solver is the paper's, which trains another network; that `mmi` has fewer steps for it differs from nothing.
+    for profile in ["quick", "paper-71", "smoke"] {
+        for (name, said) in [
+            ("kdef-result-3", "no part of `paper`, which trains kdef-large on kdef-3emo at 158×158 pixels"),
+            ("mmi-result-3", "no part of `paper`, which trains mmi-large on mmi at 158×158 pixels"),
+        ] {
+            for (model, sentences) in differs(name, profile, &[])? {
+                assert_eq!(sentences, [said], "{name} {profile} {model}");
+            }
+        }
+    }
+    assert!(differs("mmi-result-3", "paper", &[])?.values().all(Vec::is_empty));
+    // Other images, and another solver, than the profile says.
+    let small = differs("kdef-result-3", "paper", &["data.set.faces.size=71", "training.batch=8"])?;
+    let expected = ["batch: 8 (paper: 32)", "images: kdef-3emo at 71×71 pixels (paper: kdef-3emo at 158×158 pixels)"];
+    assert_eq!(small["kdef-large"], expected);
+    let other = ["data.set.digits.transforms=8", "data.held_out=[]", "evaluate.sets=[\"train\"]"];
+    let digits = differs("digits-result-3", "quick", &other)?;
+    assert!(digits["digits-v2"].contains(&"images: digits in 8 transforms (paper: digits in 6 transforms)".to_owned()));
+    assert!(digits["digits-v2"].contains(&"held out: nothing (paper: result-2, result-3)".to_owned()), "{digits:?}");
+    // A set of the user's own has no paper.
+    let dir = tempfile::tempdir()?;
+    custom::write_example(&dir.path().join("shapes"))?;
+    let file = dir.path().join("shapes").join(custom::EXAMPLE_EXPERIMENT).display().to_string();
+    assert!(differs(&file, "quick", &[])?.values().all(Vec::is_empty));
+    Ok(())
+}
+
+#[test]
 fn the_three_results_share_their_data_and_solvers() -> Outcome {
     let catalogue = Catalogue::new(folder());
     let [one, two, three] =
@@ -147,6 +184,44 @@ fn a_file_of_the_users_own_is_found_by_its_path_and_names_its_pictures_from_ther
     assert!(
         catalogue.resolve("nowhere.toml", &request("quick")).is_err_and(|e| e.to_string().contains("nowhere.toml"))
     );
+    Ok(())
+}
+
+#[test]
+fn a_file_of_the_users_own_must_not_replace_the_projects_results() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let catalogue = Catalogue::new(folder());
+    custom::write_example(&dir.path().join("shapes"))?;
+    let example = dir.path().join("shapes").join(custom::EXAMPLE_EXPERIMENT);
+    let resolve = |stem: &str, profile: &str| -> Result<(), Box<dyn std::error::Error>> {
+        let file = example.with_file_name(format!("{stem}.toml"));
+        std::fs::copy(&example, &file)?;
+        let resolved = catalogue.resolve(&file.display().to_string(), &request(profile));
+        Ok(resolved.map(|_| ())?)
+    };
+    for (stem, profile, said) in [
+        (
+            "digits-result-1",
+            "quick",
+            "results/digits-result-1, which are those of the project's experiment digits-result-1",
+        ),
+        ("digits-result-1", "smoke", "results/digits-result-1-smoke"),
+        ("Digits-Result-1", "quick", "experiment digits-result-1"),
+        ("digits-result-1-paper", "quick", "results/digits-result-1-paper, which are those"),
+        ("kdef-result-3-paper-71", "quick", "results/kdef-result-3-paper-71, which"),
+        ("cache", "quick", "results/cache, the folder of trained runs"),
+        ("mine-photographs", "quick", "which git ignores"),
+    ] {
+        let message = resolve(stem, profile).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(message.contains(said) && message.contains(&format!("{stem}.toml")), "{stem}: {message}");
+        assert!(message.ends_with("rename the file") && !message.contains('\n'), "{message}");
+    }
+    // What is no name of the project's may be one of the user's, and the project's own files may be named by their paths.
+    for stem in ["digits", "digits-result", "my-digits-result-1"] {
+        resolve(stem, "quick")?;
+    }
+    let shipped = folder().join("digits-result-1.toml").display().to_string();
+    assert_eq!(catalogue.resolve(&shipped, &request("quick"))?.name, "digits-result-1");
     Ok(())
 }
 

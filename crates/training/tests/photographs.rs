@@ -10,6 +10,7 @@ use multigen_data::sets::faces::{self, Expression};
 use multigen_data::sets::photographs::{PhotoSet, Preparation, prepare};
 use multigen_measure::{Manifest, MetricRow, ResultsDir, read_rows};
 use multigen_training::dataset::{Data, Sources};
+use multigen_training::experiment::PHOTOGRAPHS;
 use multigen_training::reproduce::{self, Options};
 use multigen_training::{Catalogue, Request};
 
@@ -86,7 +87,7 @@ fn photographs_take_the_place_of_drawn_faces_and_what_is_missing_is_left_out() -
         command: "a test".to_owned(),
     };
     // What earlier results on drawn faces left.
-    let earlier = options.results.experiment(&experiment.results_name());
+    let earlier = options.results.experiment(&reproduce::results_name(&experiment, &data));
     earlier.create()?;
     let stale = [earlier.sheets("portrait", 0), earlier.sheet_figure("portrait", "matrix"), earlier.mouth_figure()];
     for path in &stale {
@@ -95,11 +96,18 @@ fn photographs_take_the_place_of_drawn_faces_and_what_is_missing_is_left_out() -
     let written = reproduce::run(&experiment, &data, &options)?;
     assert!(stale.iter().all(|path| !path.exists()));
     assert!(written.samples("compact", 0).exists() && written.sheets("compact", 0).exists());
+    // Beside the results of drawn faces, in a folder that git ignores.
+    assert!(written.root().ends_with("results/kdef-result-3-smoke-photographs"), "{}", written.root().display());
+    let ignored = std::fs::read_to_string(root().join(".gitignore"))?;
+    let pattern = format!("/results/*{}/", PHOTOGRAPHS);
+    assert!(ignored.lines().any(|line| line == pattern), "{ignored}");
     let manifest = Manifest::read(&written.manifest())?;
     assert!(manifest.dataset.contains("photo") && !manifest.dataset.contains("drawn"), "{}", manifest.dataset);
     assert_eq!(manifest.pictured.as_deref(), Some("photographs of KDEF"));
     let judge = manifest.judge.ok_or("no judge")?;
+    // Of 24 photos the twin is tested on four, in six transforms each.
     assert!(judge.description.contains("twin") && judge.accuracy.contains_key("emotion"), "{judge:?}");
+    assert_eq!(judge.n_images, 24, "{judge:?}");
     let mut sets: Vec<String> = read_rows::<MetricRow>(&written.metrics())?.into_iter().map(|row| row.set).collect();
     sets.sort();
     sets.dedup();

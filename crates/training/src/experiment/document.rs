@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use multigen_models::presets;
 use serde::{Deserialize, Serialize};
-use toml::Table;
+use toml::{Table, Value};
 
-use crate::run_config::DataConfig;
+use super::layers::merge_solver;
+use super::one_line;
+use crate::run_config::{DataConfig, TrainingConfig};
+use crate::{Error, Result};
 
 /// What an experiment is for: written before it is run, and printed in its report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,6 +83,28 @@ pub(super) struct Document {
 }
 
 impl Document {
+    /// The models that take part in a profile.
+    pub(super) fn models_of(&self, profile: &str) -> &ModelsConfig {
+        self.profiles.get(profile).and_then(|profile| profile.take_part.as_ref()).unwrap_or(&self.models)
+    }
+
+    /// The solver of a model in a profile, without what the command line sets.
+    pub(super) fn solver(&self, profile: &str, model: &str, file: &str) -> Result<TrainingConfig> {
+        typed_solver(self.solver_table(profile, model), model, file)
+    }
+
+    pub(super) fn solver_table(&self, profile: &str, model: &str) -> Table {
+        let mut table = self.training.clone();
+        let of_profile = self.profiles.get(profile);
+        let layers = [
+            self.solvers.get(model),
+            of_profile.map(|profile| &profile.training),
+            of_profile.and_then(|profile| profile.models.get(model)),
+        ];
+        layers.into_iter().flatten().for_each(|layer| merge_solver(&mut table, layer));
+        table
+    }
+
     /// The first key of a solver that no solver has, and what is wrong with it: also of models that take no part now,
     /// and of models that do not exist.
     pub(super) fn unknown_solver_key(&self) -> Option<(String, String)> {
@@ -110,6 +135,15 @@ impl Document {
             (key.clone(), format!("{place}: unknown key '{key}'; expected one of {}", FIELDS.join(", ")))
         })
     }
+}
+
+/// A solver whose every field is there and possible.
+pub(super) fn typed_solver(table: Table, model: &str, file: &str) -> Result<TrainingConfig> {
+    let config: TrainingConfig = Value::Table(table)
+        .try_into()
+        .map_err(|e: toml::de::Error| Error::config(file, format!("solver of {model}: {}", one_line(&e))))?;
+    config.validate(&format!("{file}, solver of {model}"))?;
+    Ok(config)
 }
 
 /// The fields of a solver.

@@ -8,10 +8,11 @@ use multigen_models::presets;
 use toml::{Table, Value};
 
 use super::catalogue::is_path;
-use super::document::{Document, ProfileConfig};
+use super::differs::differences;
+use super::document::{self, Document};
 use super::layers::{apply_override, lay_profile_data, merge_solver};
-use super::{Catalogue, Experiment, ModelsConfig, Request, one_line};
-use crate::run_config::{SetConfig, TrainingConfig};
+use super::{Catalogue, Experiment, ModelsConfig, PAPER, PHOTOGRAPHS, Request, one_line, results_name};
+use crate::run_config::SetConfig;
 use crate::{Error, Result};
 
 impl Catalogue {
@@ -21,16 +22,12 @@ impl Catalogue {
     /// When a file cannot be read, holds an unknown key, or the result contradicts itself.
     pub fn resolve(&self, name: &str, request: &Request) -> Result<Experiment> {
         let file = self.path(name).display().to_string();
-        let mut merged = self.document(name)?;
-        lay_profile_data(&mut merged, &request.profile);
-        self.lay_dataset(name, &mut merged)?;
+        let mut merged = self.table_of_profile(name, &request.profile)?;
         let mut solver_overrides = (Table::new(), BTreeMap::<String, Table>::new());
         for pair in &request.overrides {
             apply_override(&mut merged, &mut solver_overrides, pair)?;
         }
-        let document: Document = Value::Table(merged)
-            .try_into()
-            .map_err(|e: toml::de::Error| Error::config(self.holder(name, &e), one_line(&e)))?;
+        let document = self.typed(name, merged)?;
         if let Some((key, problem)) = document.unknown_solver_key() {
             return Err(Error::config(self.holder_of_key(name, &key), problem));
         }
@@ -41,8 +38,8 @@ impl Catalogue {
                 format!("no profile '{}'; expected one of {profile_names}", request.profile),
             ));
         }
-        let of_profile = document.profiles.get(&request.profile).and_then(|profile| profile.take_part.as_ref());
-        let ModelsConfig { default, more } = of_profile.unwrap_or(&document.models);
+        self.check_own_name(name, &request.profile)?;
+        let ModelsConfig { default, more } = document.models_of(&request.profile);
         let mut models = default.clone();
         if request.all_models {
             models.extend(more.iter().filter(|model| !default.contains(model)).cloned());
@@ -50,7 +47,7 @@ impl Catalogue {
         if models.is_empty() {
             return Err(Error::config(&file, "models.default is empty: expected at least one model"));
         }
-        let (mut training, mut differs_from_paper) = (BTreeMap::new(), BTreeMap::new());
+        let mut training = BTreeMap::new();
         for model in &models {
             if !presets::GENERATORS.contains(&model.as_str()) {
                 let known = presets::GENERATORS.join(", ");
@@ -59,29 +56,12 @@ impl Catalogue {
                     format!("models: unknown network '{model}': expected one of {known}"),
                 ));
             }
-            let solver = |profile: &str, overrides: bool| -> Result<TrainingConfig> {
-                let mut table = document.training.clone();
-                let empty = ProfileConfig::default();
-                let profile = document.profiles.get(profile).unwrap_or(&empty);
-                let layers = [document.solvers.get(model), Some(&profile.training), profile.models.get(model)];
-                for layer in layers.into_iter().flatten() {
-                    merge_solver(&mut table, layer);
-                }
-                if overrides {
-                    merge_solver(&mut table, &solver_overrides.0);
-                    if let Some(own) = solver_overrides.1.get(model) {
-                        merge_solver(&mut table, own);
-                    }
-                }
-                let config: TrainingConfig = Value::Table(table).try_into().map_err(|e: toml::de::Error| {
-                    Error::config(&file, format!("solver of {model}: {}", one_line(&e)))
-                })?;
-                config.validate(&format!("{file}, solver of {model}"))?;
-                Ok(config)
-            };
-            let config = solver(&request.profile, true)?;
-            differs_from_paper.insert(model.clone(), differences(&config, &solver("paper", false)?)?);
-            training.insert(model.clone(), config);
+            let mut table = document.solver_table(&request.profile, model);
+            merge_solver(&mut table, &solver_overrides.0);
+            if let Some(own) = solver_overrides.1.get(model) {
+                merge_solver(&mut table, own);
+            }
+            training.insert(model.clone(), document::typed_solver(table, model, &file)?);
         }
         if let Some(stranger) = solver_overrides.1.keys().find(|model| !models.contains(model)) {
             return Err(Error::config(
@@ -104,7 +84,7 @@ impl Catalogue {
         if document.evaluate.sets.is_empty() {
             return Err(Error::config(&file, format!("evaluate.sets is empty: expected some of {}", known.join(", "))));
         }
-        Ok(Experiment {
+        let mut experiment = Experiment {
             name: own_name(name),
             title: document.title,
             profile: request.profile.clone(),
@@ -113,8 +93,55 @@ impl Catalogue {
             evaluate: document.evaluate,
             models,
             training,
-            differs_from_paper,
-        })
+            differs_from_paper: BTreeMap::new(),
+        };
+        let paper = self.typed(name, self.table_of_profile(name, PAPER)?)?;
+        experiment.differs_from_paper = differences(&experiment, &paper, &file)?;
+        Ok(experiment)
+    }
+
+    /// Whether a file of the user's own keeps off the folders of results/ that others write: the cache, those of the
+    /// project's own experiments in all their profiles, and those of photographs, which git ignores.
+    fn check_own_name(&self, name: &str, profile: &str) -> Result<()> {
+        let own = own_name(name);
+        let is_same = |path: &Path| Path::new(name).canonicalize().ok() == path.canonicalize().ok();
+        if !is_path(name) || is_same(&self.path(&own)) {
+            return Ok(());
+        }
+        let folder = results_name(&own, profile);
+        let taken = |whose: &str| {
+            let problem = format!("its name would put its results into results/{folder}, {whose}; rename the file");
+            Err(Error::config(name, problem))
+        };
+        if own.eq_ignore_ascii_case("cache") {
+            return taken("the folder of trained runs");
+        }
+        if own.ends_with(PHOTOGRAPHS) {
+            return taken("as if they were made of photographs, which git ignores");
+        }
+        for other in self.names()? {
+            let profiles = self.document(&other)?.remove("profiles");
+            let profiles = profiles.iter().filter_map(Value::as_table).flat_map(Table::keys);
+            let mut folders = profiles.map(|profile| results_name(&other, profile));
+            // Names that differ in capitals alone are one folder on some disks.
+            if own.eq_ignore_ascii_case(&other) || folders.any(|other| other.eq_ignore_ascii_case(&folder)) {
+                return taken(&format!("which are those of the project's experiment {other}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The document with the images of a profile, before `--set`.
+    fn table_of_profile(&self, name: &str, profile: &str) -> Result<Table> {
+        let mut document = self.document(name)?;
+        lay_profile_data(&mut document, profile);
+        self.lay_dataset(name, &mut document)?;
+        Ok(document)
+    }
+
+    fn typed(&self, name: &str, document: Table) -> Result<Document> {
+        let typed = Value::Table(document).try_into();
+        typed.map_err(|e: toml::de::Error| Error::config(self.holder(name, &e), one_line(&e)))
     }
 
     /// Makes the table `[dataset]`, the user's own pictures, the document's set; its places are relative to the file.
@@ -140,18 +167,4 @@ fn own_name(name: &str) -> String {
         true => Path::new(name).file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned()),
         false => name.to_owned(),
     }
-}
-
-/// The fields in which a solver differs from the paper's.
-fn differences(own: &TrainingConfig, paper: &TrainingConfig) -> Result<Vec<String>> {
-    let table = |config: &TrainingConfig| Table::try_from(config).map_err(|e| Error::config("solver", e.to_string()));
-    let (own, paper) = (table(own)?, table(paper)?);
-    let about_training = |key: &str| !["evaluate_every", "checkpoint_every"].contains(&key);
-    Ok(own
-        .iter()
-        .filter(|(key, value)| about_training(key) && paper.get(*key) != Some(value))
-        .map(|(key, value)| {
-            format!("{key}: {value} (paper: {})", paper.get(key).map_or_else(|| "–".to_owned(), Value::to_string))
-        })
-        .collect())
 }

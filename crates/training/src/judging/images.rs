@@ -1,12 +1,12 @@
 //! Lessons from a set of images: all its combinations, those held out from generators included.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use multigen_data::{Batches, ImageSet};
 
+use super::deal::Deal;
 use super::{Lesson, Material};
-use crate::{Error, Result};
+use crate::Result;
 
 /// The images of one set, and others that are tested on.
 pub struct Images<'a> {
@@ -15,8 +15,12 @@ pub struct Images<'a> {
     batches: Option<Batches>,
     test: Cow<'a, ImageSet>,
     test_indices: Vec<usize>,
+    /// Which of the training images a twin is tested on, where there are none for the test.
+    deal: Option<Deal>,
     /// The factors that are read.
     read: Vec<String>,
+    /// Those of which the test tells nothing.
+    untold: Vec<String>,
     /// Their places among the factors of the training and of the test images.
     places: Vec<(usize, usize)>,
 }
@@ -30,24 +34,23 @@ impl<'a> Images<'a> {
         let place = |&factor: &&str| Ok((train.factors.position(factor)?, test.factors.position(factor)?));
         let places = read.iter().map(place).collect::<Result<_>>()?;
         let read = read.iter().map(|&factor| factor.to_owned()).collect();
-        Ok(Self { batches: None, test_indices: (0..test.len()).collect(), train, test, read, places })
+        let test_indices = (0..test.len()).collect();
+        Ok(Self { batches: None, test_indices, train, test, deal: None, read, untold: Vec::new(), places })
     }
 }
 
-/// One of this many photos is what a twin is tested on.
-const TWIN_PART: usize = 5;
-
 /// What [`Images::of_one_set`] teaches and tests on, as the end of a sentence.
-pub(crate) const OF_ONE_SET: &str = "all images of the set; its accuracy is that of a twin, trained in the same way on four fifths of the photos in all their transforms and tested on the rest";
+pub(crate) const OF_ONE_SET: &str = "all images of the set; its accuracy is that of a twin, trained in the same way on four fifths or more of the photos in all their transforms and tested on the rest";
 
 impl<'a> Images<'a> {
-    /// Teaches all images of a set; how well they are read is told by a twin that learns from four fifths of them.
+    /// Teaches all images of a set; how well they are read is told by a twin that learns from a part of them.
     ///
     /// # Errors
-    /// When a factor does not exist.
+    /// When a factor does not exist, or no photo can be spared for a test.
     pub fn of_one_set(set: &'a ImageSet, read: &[&str]) -> Result<Self> {
         let nothing = part(set, |_| false)?;
-        Self::new(Cow::Borrowed(set), Cow::Owned(nothing), read)
+        let deal = Some(Deal::new(set)?);
+        Ok(Self { deal, ..Self::new(Cow::Borrowed(set), Cow::Owned(nothing), read)? })
     }
 }
 
@@ -60,35 +63,15 @@ fn part(set: &ImageSet, is_in: impl Fn(usize) -> bool) -> Result<ImageSet> {
 
 impl Material for Images<'_> {
     fn twin(&self) -> Result<Option<Box<dyn Material>>> {
-        if self.n_test() > 0 {
-            return Ok(None);
-        }
-        // Photos are dealt out by their labels but for the transform, so that no photo is on both sides.
-        let transform = self.train.factors.position("transform").ok();
-        let mut photos = BTreeMap::new();
-        let mut tested = Vec::with_capacity(self.train.len());
-        for combination in &self.train.combinations {
-            let labels: Vec<usize> = combination
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| Some(*i) != transform)
-                .map(|(_, level)| *level)
-                .collect();
-            let next = photos.len();
-            tested.push(*photos.entry(labels).or_insert(next) % TWIN_PART == TWIN_PART - 1);
-        }
-        if !tested.contains(&true) {
-            return Err(Error::config(
-                "judge",
-                format!(
-                    "{} images are too few to tell how well it reads: expected at least {TWIN_PART} different ones",
-                    self.train.len()
-                ),
-            ));
-        }
+        let Some(Deal { tested, untold }) = &self.deal else { return Ok(None) };
         let read: Vec<&str> = self.read.iter().map(String::as_str).collect();
         let (train, test) = (part(&self.train, |i| !tested[i])?, part(&self.train, |i| tested[i])?);
-        Ok(Some(Box::new(Images::new(Cow::Owned(train), Cow::Owned(test), &read)?)))
+        let twin = Images::new(Cow::Owned(train), Cow::Owned(test), &read)?;
+        Ok(Some(Box::new(Images { untold: untold.clone(), ..twin })))
+    }
+
+    fn tells(&self, factor: &str) -> bool {
+        !self.untold.iter().any(|untold| untold == factor)
     }
 
     fn batch(&mut self, step: u64, n: usize) -> Result<Lesson> {

@@ -35,6 +35,10 @@ pub trait Material {
     /// # Errors
     /// When they cannot be gathered.
     fn test(&self, images: Range<usize>) -> Result<Lesson>;
+    /// Whether the test tells how well a factor is read.
+    fn tells(&self, _factor: &str) -> bool {
+        true
+    }
     /// Images of which some are left out for the test, where all images that there are teach the judge: a twin that
     /// learns from them stands for the judge's accuracy.
     ///
