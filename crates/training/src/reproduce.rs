@@ -275,7 +275,7 @@ fn manifest(
         expected: experiment.about.expected.clone(),
         profile: experiment.profile.clone(),
         device: options.device.1.clone(),
-        dataset: data.note().to_owned(),
+        dataset: data.note(experiment),
         models,
         seeds: options.seeds.clone(),
         config_hash: short_hash(&hashed),
