@@ -260,7 +260,7 @@ mod tests {
         let seven = choose(runs(), wish("digit=7", None)).unwrap();
         assert_eq!((seven.run.name().as_str(), seven.mixture.combination()), ("ten-levels", Some(vec![7].into())));
         let other_files = ("digits in 6 transforms (images 01234567)".to_owned(), "other-files".to_owned());
-        assert_eq!(seven.others, [other_files.clone()]);
+        assert_eq!(seven.others, std::slice::from_ref(&other_files));
         // Level 2 is one of all three: the best is taken, and the others are named.
         let two = choose(runs(), wish("digit=2", None)).unwrap();
         assert_eq!(
