@@ -159,7 +159,7 @@ fn held_out_pairs_hold_out_ten_persons_of_every_emotion_whatever_the_seed() -> O
         let split = Split::new(&factors, &combinations, &rules)?;
         let mut persons = vec![BTreeSet::new(); 3];
         for &index in split.indices("held-out pairs").ok_or("no such set")? {
-            persons[usize::from(combinations[index][emotion])].insert(combinations[index][person]);
+            persons[combinations[index][emotion]].insert(combinations[index][person]);
         }
         assert!(persons.iter().all(|persons| persons.len() >= 10), "seed {seed}: {persons:?}");
     }
