@@ -147,11 +147,13 @@ impl Data {
     }
 
     /// Whether these are photographs, and none is there of what a rule holds out. A drawn set has all of its images, so
-    /// that there a rule without any is a mistake.
+    /// that there a rule without any is a mistake, as a level is that no set has.
     fn lacks(&self, rule: &HeldOut) -> bool {
         let Rule::Where(levels) = &rule.rule else { return false };
-        let found = held_out::select_where(&rule.name, levels, &self.set.factors, &self.set.combinations);
-        self.are_photographs() && found.is_err()
+        let factors = &self.set.factors;
+        let exist = levels.iter().all(|(factor, level)| factors.parse_level(factor, &level.0).is_ok());
+        let found = held_out::select_where(&rule.name, levels, factors, &self.set.combinations);
+        self.are_photographs() && exist && found.is_err()
     }
 
     /// Whether these are photographs, of which some may be missing.
@@ -199,9 +201,13 @@ impl Data {
         &self.sha256
     }
 
-    /// What must be known of the images, for reports.
-    pub fn note(&self) -> &str {
-        &self.note
+    /// What must be known of an experiment's images, for its report: also which of its held-out sets no photograph shows.
+    pub(crate) fn note(&self, experiment: &Experiment) -> String {
+        let mut note = self.note.clone();
+        for rule in experiment.data.held_out.iter().filter(|rule| self.lacks(rule)) {
+            note += &format!("; held-out set {} dropped: there is no photograph of it", rule.name);
+        }
+        note
     }
 
     /// What a judge of these images learns from. It is named by what is known already; images are drawn or read only

@@ -289,7 +289,7 @@ fn manifest(
         expected: experiment.about.expected.clone(),
         profile: experiment.profile.clone(),
         device: options.device.1.clone(),
-        dataset: data.note().to_owned(),
+        dataset: data.note(experiment),
         pictured: data.pictured().map(str::to_owned),
         models,
         seeds: options.seeds.clone(),

@@ -159,12 +159,17 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
-    /// Sixteen hexadecimal digits that name this configuration.
+    /// Sixteen hexadecimal digits that name this configuration: whatever decides the run, and so not where the user's own
+    /// pictures lie.
     ///
     /// # Errors
     /// When the configuration cannot be written as JSON.
     pub fn hash(&self) -> Result<String> {
-        let json = serde_json::to_vec(self).map_err(|e| Error::config(&self.model, e.to_string()))?;
+        let mut named = self.clone();
+        if let SetConfig::Custom(config) = &mut named.data.set {
+            *config = config.without_places();
+        }
+        let json = serde_json::to_vec(&named).map_err(|e| Error::config(&self.model, e.to_string()))?;
         Ok(short_hash(&json))
     }
 }
@@ -172,4 +177,47 @@ impl RunConfig {
 /// The first sixteen hexadecimal digits of the SHA-256 of `bytes`.
 pub(crate) fn short_hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use multigen_models::presets;
+
+    use super::*;
+
+    #[test]
+    fn sets_without_places_are_hashed_as_they_are_written() {
+        let training = TrainingConfig {
+            steps: 1,
+            batch: 1,
+            learning_rate: 1e-3,
+            beta1: 0.9,
+            beta2: 0.99,
+            weight_decay: 0.0,
+            schedule: Schedule::Constant,
+            reconstruction_weight: 1.0,
+            mask_weight: 0.0,
+            evaluate_every: 1,
+            checkpoint_every: 1,
+        };
+        let config = |set: SetConfig| RunConfig {
+            model: "digits-v2".to_owned(),
+            network: presets::generator("digits-v2").unwrap(),
+            data: DataConfig { set, held_out: Vec::new() },
+            factors: vec![Factor::numbered("digit", 10)],
+            training_images: 10,
+            data_sha256: "0123".to_owned(),
+            training: training.clone(),
+            device: "cpu".to_owned(),
+            seed: 0,
+        };
+        let written = |config: &RunConfig| short_hash(&serde_json::to_vec(config).unwrap());
+        for set in [SetConfig::Digits { transforms: 6 }, SetConfig::Faces { named: "mmi".to_owned(), size: 71 }] {
+            let config = config(set);
+            assert_eq!(config.hash().unwrap(), written(&config));
+        }
+        let own = |place: &str| config(SetConfig::Custom(CustomConfig::new(place, "labels.csv")));
+        assert_eq!(own("here").hash().unwrap(), own("there").hash().unwrap());
+        assert_ne!(own("here").hash().unwrap(), written(&own("here")));
+    }
 }

@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use candle_core::Device;
 use image::{ImageFormat, Rgb, RgbImage};
-use multigen_data::MnistSource;
 use multigen_data::sets::faces::{self, Expression};
 use multigen_data::sets::photographs::{PhotoSet, Preparation, prepare};
+use multigen_data::{MnistSource, Rule};
 use multigen_measure::{Manifest, MetricRow, ResultsDir, read_rows};
 use multigen_training::dataset::{Data, Sources};
 use multigen_training::experiment::PHOTOGRAPHS;
@@ -104,6 +104,12 @@ fn photographs_take_the_place_of_drawn_faces_and_what_is_missing_is_left_out() -
     let manifest = Manifest::read(&written.manifest())?;
     assert!(manifest.dataset.contains("photo") && !manifest.dataset.contains("drawn"), "{}", manifest.dataset);
     assert_eq!(manifest.pictured.as_deref(), Some("photographs of KDEF"));
+    // The experiment's own rules decide, and not those of the named set, which holds out two sets alone at this size.
+    for dropped in ["4-disgust-rotate-90", "56-happy"] {
+        let said = format!("; held-out set {dropped} dropped: there is no photograph of it");
+        assert!(manifest.dataset.contains(&said), "{}", manifest.dataset);
+    }
+    assert_eq!(manifest.dataset.matches("dropped").count(), 2, "{}", manifest.dataset);
     let judge = manifest.judge.ok_or("no judge")?;
     // Of 24 photos the twin is tested on four, in six transforms each.
     assert!(judge.description.contains("twin") && judge.accuracy.contains_key("emotion"), "{judge:?}");
@@ -112,5 +118,11 @@ fn photographs_take_the_place_of_drawn_faces_and_what_is_missing_is_left_out() -
     sets.sort();
     sets.dedup();
     assert_eq!(sets, ["37-surprise", "55-disgust"]);
+
+    // A rule of a level that no set has is a mistake, not a photograph that is missing.
+    let mut mistaken = experiment;
+    mistaken.data.held_out[0].rule = Rule::Where([("emotion".to_owned(), "hapy".into())].into());
+    let refused = reproduce::plan(&mistaken, &data, &options).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(refused.contains("hapy"), "{refused}");
     Ok(())
 }

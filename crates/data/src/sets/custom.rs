@@ -39,7 +39,6 @@ mod table;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 pub use example::{EXAMPLE_EXPERIMENT, EXAMPLE_TABLE, write_example};
 pub use report::{CheckReport, check};
@@ -127,6 +126,13 @@ impl CustomConfig {
         Ok(config.relative_to(path.parent().unwrap_or(Path::new(""))))
     }
 
+    /// What names a run on such a set: what is not known from its pixels, factors and rules. The same pictures in another
+    /// folder, under other names or cut to size beforehand are the same set.
+    #[must_use]
+    pub fn without_places(&self) -> Self {
+        Self { transforms: self.transforms, ..Self::new("", "") }
+    }
+
     /// The same with places that are relative to the current folder, not to `base`.
     #[must_use]
     pub fn relative_to(&self, base: &Path) -> Self {
@@ -171,9 +177,6 @@ pub struct Custom {
     pub held_out: Vec<HeldOut>,
     /// What the set is, for reports: `96 images of factors shape 4, hue 4 from my-shapes/labels.csv, 64×64`.
     pub note: String,
-    /// SHA-256 of factors, levels, combinations and pixels, in hexadecimal: it does not depend on the files' names or
-    /// on the order of the rows.
-    pub sha256: String,
 }
 
 /// Reads the set.
@@ -220,7 +223,6 @@ pub fn build(config: &CustomConfig) -> Result<Custom> {
     let listed = listed.collect::<Vec<_>>().join(", ");
     Ok(Custom {
         note: format!("{} images of factors {listed} from {}, {size}×{size}", set.len(), config.table.display()),
-        sha256: sha256(&set, config.transforms),
         held_out: held_out(&survey.labels),
         set,
     })
@@ -230,23 +232,6 @@ pub fn build(config: &CustomConfig) -> Result<Custom> {
 fn permutations(config: &CustomConfig, size: usize) -> Result<Vec<Vec<usize>>> {
     let transforms = if config.transforms > 1 { transforms::levels(config.transforms)? } else { &transforms::SIX[..1] };
     Ok(transforms.iter().map(|transform| transform.permutation(size)).collect())
-}
-
-/// SHA-256 of what a set shows and what it is called. The transforms of a picture follow from it and from their names.
-fn sha256(set: &ImageSet, transforms: usize) -> String {
-    let mut hasher = Sha256::new();
-    for factor in set.factors.iter() {
-        hasher.update(format!("{}: {}\n", factor.name, factor.levels.join(" ")).as_bytes());
-    }
-    hasher.update(format!("{} × {} × {}\n", set.channels, set.height, set.width).as_bytes());
-    let mut bytes = Vec::with_capacity(set.image_len() * size_of::<f32>());
-    for (index, combination) in set.combinations.iter().enumerate().step_by(transforms) {
-        combination.iter().for_each(|&level| hasher.update((level as u64).to_le_bytes()));
-        bytes.clear();
-        bytes.extend(set.image(index).unwrap_or_default().iter().flat_map(|pixel| pixel.to_le_bytes()));
-        hasher.update(&bytes);
-    }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// One rule per word of the column `split`. The cells that it lists name no transform, so that all of them are held out.

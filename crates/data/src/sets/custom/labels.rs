@@ -29,7 +29,7 @@ pub(super) struct Labels {
     pub factors: Factors,
     /// The pictures of all rows without a problem, in the order of their combinations.
     pub photos: Vec<Photo>,
-    /// The words of the column `split` that hold something out, in the order of their first occurrence.
+    /// The words of the column `split` that hold something out, in alphabetical order: that of the rows says nothing.
     pub splits: Vec<String>,
     /// Rows of the table, with and without problems.
     pub n_rows: usize,
@@ -98,11 +98,8 @@ pub(super) fn read(config: &CustomConfig) -> Result<Labels> {
             split: (!split.is_empty() && !split.eq_ignore_ascii_case(TRAIN)).then_some(split),
         });
     }
-    for split in photos.iter().filter_map(|photo| photo.split.as_ref()) {
-        if !labels.splits.contains(split) {
-            labels.splits.push(split.clone());
-        }
-    }
+    let splits: BTreeSet<&String> = photos.iter().filter_map(|photo| photo.split.as_ref()).collect();
+    labels.splits = splits.into_iter().cloned().collect();
     photos.sort_by(|a, b| a.combination.cmp(&b.combination));
     labels.photos = photos;
     labels.check_pictures(config);

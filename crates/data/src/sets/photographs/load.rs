@@ -6,7 +6,6 @@ use std::path::Path;
 use super::cache::{self, Key};
 use super::table::{self, Row};
 use super::{PhotoSet, SIZES};
-use crate::held_out::{self, HeldOut, Rule};
 use crate::sets::faces::{self, FacesConfig, Photo};
 use crate::{Error, ImageSet, Result};
 
@@ -15,8 +14,6 @@ use crate::{Error, ImageSet, Result};
 pub struct Photographs {
     /// The images, with all transforms of the set; combinations without a photo are not in it.
     pub set: ImageSet,
-    /// What of it is held out of training: the rules that still find an image.
-    pub held_out: Vec<HeldOut>,
     /// Images of another session, for tests only.
     pub test: Option<ImageSet>,
     /// What the set was made of and what is missing, in one line.
@@ -25,15 +22,15 @@ pub struct Photographs {
 
 /// The set of this name, as [`faces::named`] defines it, from a prepared folder.
 ///
-/// A photo that is not there leaves its combinations out, and a held-out rule that would find no image is dropped; the
-/// note names both.
+/// A photo that is not there leaves its combinations out, and the note names it. What is held out, and whether a photo of
+/// that is there, is for the experiment to say.
 ///
 /// # Shapes
 /// images N × 3 × size × size in \[0, 1\], in the order of the combinations; no masks.
 ///
 /// # Errors
-/// There is no such set or size; the folder is not prepared, damaged, or prepared for the other set; no photo of the
-/// set is there, or none that a held-out rule asks for.
+/// There is no such set or size; the folder is not prepared, damaged, or prepared for the other set; or no photo
+/// of the set is there.
 pub fn load(prepared: &Path, name: &str, size: usize) -> Result<Photographs> {
     let photo_set = PhotoSet::of(name)?;
     if !SIZES.contains(&size) {
@@ -46,7 +43,6 @@ pub fn load(prepared: &Path, name: &str, size: usize) -> Result<Photographs> {
 
     let config = without_noise(named.config);
     let (set, missing) = folder.assemble(prepared, name, &config)?;
-    let (held_out, dropped) = keep_rules(prepared, &set, named.held_out)?;
     let mut note = format!("{}, {}", photo_set.title(), counted(photo_set, &config, &missing));
     let mut test = None;
     if let Some(config) = named.test.map(without_noise) {
@@ -54,11 +50,7 @@ pub fn load(prepared: &Path, name: &str, size: usize) -> Result<Photographs> {
         note += &format!("; test: {}", counted(photo_set, &config, &missing));
         test = Some(images);
     }
-    for rule in dropped {
-        let absent = without_photo(&config, &rule, &missing);
-        note += &format!("; held-out set {} dropped for want of {}", rule.name, photo_set.listed(&absent));
-    }
-    Ok(Photographs { set, held_out, test, note })
+    Ok(Photographs { set, test, note })
 }
 
 impl PhotoSet {
@@ -125,37 +117,4 @@ impl Folder {
         let missing = photos.iter().filter(|photo| !self.place_of.contains_key(photo)).copied().collect();
         Ok((faces::assemble(config, &found)?, missing))
     }
-}
-
-/// The rules that find an image, and those that do not.
-///
-/// # Errors
-/// None of them does.
-fn keep_rules(prepared: &Path, set: &ImageSet, rules: Vec<HeldOut>) -> Result<(Vec<HeldOut>, Vec<HeldOut>)> {
-    let finds_image = |rule: &HeldOut| match &rule.rule {
-        Rule::Where(levels) => held_out::select_where(&rule.name, levels, &set.factors, &set.combinations).is_ok(),
-        Rule::Listed(cells) => held_out::select_listed(&rule.name, cells, &set.factors, &set.combinations).is_ok(),
-        Rule::Share(_) => true,
-    };
-    let (kept, dropped): (Vec<_>, Vec<_>) = rules.into_iter().partition(finds_image);
-    if kept.is_empty() {
-        let names: Vec<&str> = dropped.iter().map(|rule| rule.name.as_str()).collect();
-        let expected = format!("a photo of one of the held-out sets {} (person-emotion)", names.join(", "));
-        return Err(Error::content(prepared, expected, "none", "add the photos and prepare the set anew"));
-    }
-    Ok((kept, dropped))
-}
-
-/// The missing photos that a rule asks for.
-fn without_photo(config: &FacesConfig, rule: &HeldOut, missing: &[Photo]) -> Vec<Photo> {
-    let Rule::Where(levels) = &rule.rule else { return Vec::new() };
-    let asks_for = |photo: &&Photo| {
-        let person = config.persons.iter().position(|&person| person == photo.person);
-        levels.iter().all(|(factor, level)| match factor.as_str() {
-            "person" => person.is_some_and(|person| person.to_string() == level.0),
-            "emotion" => photo.expression.name() == level.0,
-            _ => true,
-        })
-    };
-    missing.iter().filter(asks_for).copied().collect()
 }
