@@ -60,7 +60,11 @@ pub fn metric_heading(metric: &str) -> String {
         MOUTH_READ => "mouths that could be read".to_owned(),
         SHARPNESS => "sharpness, 1/pixel".to_owned(),
         "nearest_train_psnr_db" => "PSNR to the nearest training image, dB".to_owned(),
-        _ => metric.strip_prefix("judge_").map_or_else(|| metric.to_owned(), |factor| format!("judge: {factor}")),
+        _ => match (metric.strip_prefix("judge_"), metric.strip_prefix("classifier_")) {
+            (Some(factor), _) => format!("judge: {factor}"),
+            (None, Some(factor)) => format!("classifier on real images: {factor}"),
+            (None, None) => metric.to_owned(),
+        },
     }
 }
 

@@ -7,9 +7,7 @@
 //! It is trained on *real* images of all combinations and is apart from every discriminator under test (SPEC §6).
 //! Strides take the place of pooling: fewer passes over memory, and no gradient question.
 
-use std::path::Path;
-
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use multigen_ops::Conv2dConfig;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -32,34 +30,32 @@ const CHANNELS: [usize; 4] = [3, 32, 64, 128];
 const KERNELS: [usize; 3] = [5, 3, 3];
 const WIDTH: usize = 256;
 
-/// A judge with its parameters.
+/// A judge with its parameters in a [`Params`].
 #[derive(Debug)]
 pub struct Judge {
-    params: Params,
     convs: Vec<Conv2d>,
     fc: Linear,
-    heads: Vec<(String, Linear)>,
+    heads: Vec<Linear>,
 }
 
 impl Judge {
-    /// Builds the network and draws its parameters from `rng`.
+    /// Draws the parameters.
     ///
     /// # Errors
     /// When images are smaller than 8×8 or there is no head.
-    pub fn new(config: &JudgeConfig, device: &Device, rng: &mut impl Rng) -> Result<Self> {
+    pub fn build(params: &mut Params, config: &JudgeConfig, rng: &mut impl Rng) -> Result<Self> {
         if config.image_size < 8 || config.heads.is_empty() {
             return Err(Error::Description {
                 network: "judge".to_owned(),
                 problem: format!("expected images of at least 8×8 and at least one head, found {config:?}"),
             });
         }
-        let mut params = Params::new(device);
         let mut size = config.image_size;
         let mut convs = Vec::new();
         for (i, (&kernel, pair)) in KERNELS.iter().zip(CHANNELS.windows(2)).enumerate() {
             let geometry = Conv2dConfig { stride: 2, padding: kernel / 2 };
             convs.push(Conv2d::build(
-                &mut params,
+                params,
                 &format!("conv{}", i + 1),
                 [pair[1], pair[0], kernel, kernel],
                 geometry,
@@ -69,27 +65,15 @@ impl Judge {
             size = size.div_ceil(2);
         }
         let n_features = CHANNELS[3] * size * size;
-        let fc = Linear::build(&mut params, "fc", (n_features, WIDTH), LayerFilling::default(), rng)?;
+        let fc = Linear::build(params, "fc", (n_features, WIDTH), LayerFilling::default(), rng)?;
         let heads = config
             .heads
             .iter()
             .map(|(factor, levels)| {
-                let head = Linear::build(
-                    &mut params,
-                    &format!("heads.{factor}"),
-                    (WIDTH, *levels),
-                    LayerFilling::default(),
-                    rng,
-                )?;
-                Ok((factor.clone(), head))
+                Linear::build(params, &format!("heads.{factor}"), (WIDTH, *levels), LayerFilling::default(), rng)
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(Self { params, convs, fc, heads })
-    }
-
-    /// Its parameters.
-    pub fn params(&self) -> &Params {
-        &self.params
+        Ok(Self { convs, fc, heads })
     }
 
     /// Logits per factor, in the order of the heads.
@@ -99,20 +83,12 @@ impl Judge {
     ///
     /// # Errors
     /// When the images have another size.
-    pub fn forward(&self, images: &Tensor) -> Result<Vec<(String, Tensor)>> {
+    pub fn forward(&self, images: &Tensor) -> Result<Vec<Tensor>> {
         let mut x = images.clone();
         for conv in &self.convs {
             x = conv.forward(&x, &Activated::Relu)?; // [n, c, h/2, w/2]
         }
         let x = self.fc.forward(&x.flatten_from(1)?, &Activated::Relu)?; // [n, WIDTH]
-        self.heads.iter().map(|(factor, head)| Ok((factor.clone(), head.forward(&x, &Activated::Linear)?))).collect()
-    }
-
-    /// Replaces the parameters by those of a safetensors file.
-    ///
-    /// # Errors
-    /// When the file cannot be read or belongs to another network.
-    pub fn load_file(&self, path: &Path) -> Result<()> {
-        self.params.load_file(path)
+        self.heads.iter().map(|head| head.forward(&x, &Activated::Linear)).collect()
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod activation;
 pub mod alexnet;
+pub mod classifier;
 pub mod concatenating;
 pub mod error;
 pub mod generator;
@@ -20,6 +21,7 @@ pub mod spatial;
 
 pub use activation::Activation;
 pub use alexnet::{AlexNet, AlexNetConfig, Dropout};
+pub use classifier::{Classifier, ClassifierConfig};
 pub use error::{Error, Result};
 pub use generator::{Drawn, Generator, GeneratorConfig};
 pub use judge::{Judge, JudgeConfig};

@@ -54,13 +54,21 @@ pub struct Param {
 #[derive(Debug)]
 pub struct Params {
     device: Device,
+    /// Whether gradients reach them.
+    learn: bool,
     entries: BTreeMap<String, Param>,
 }
 
 impl Params {
     /// An empty store on `device`.
     pub fn new(device: &Device) -> Self {
-        Self { device: device.clone(), entries: BTreeMap::new() }
+        Self { device: device.clone(), learn: true, entries: BTreeMap::new() }
+    }
+
+    /// An empty store of parameters that never learn: a graph that holds them passes gradients on to its images, and
+    /// computes none for them.
+    pub fn frozen(device: &Device) -> Self {
+        Self { learn: false, ..Self::new(device) }
     }
 
     /// Where the parameters live.
@@ -115,7 +123,7 @@ impl Params {
             });
         }
         let var = Var::from_tensor(&value)?;
-        let tensor = var.as_tensor().clone();
+        let tensor = if self.learn { var.as_tensor().clone() } else { var.as_detached_tensor() };
         self.entries.insert(name.to_owned(), Param { var, multipliers });
         Ok(tensor)
     }

@@ -39,6 +39,10 @@ pub const GENERATORS: [&str; 18] = [
 pub const CLASSIFIERS: [&str; 5] =
     ["alexnet-multitask", "alexnet-71", "alexnet-71-s2", "alexnet-28", "alexnet-compact-71"];
 
+/// The research's shape of classifier at widths for two CPU cores, for any factors and any size:
+/// [`compact_classifier`].
+pub const COMPACT_CLASSIFIER: &str = "alexnet-compact";
+
 const DIGIT_FACTORS: [(&str, usize); 4] = [("digit", 10), ("style", 10), ("colour", 3), ("transform", 6)];
 /// Factors and levels of `kdef-3emo` (SPEC §3.2).
 const KDEF_FACTORS: [(&str, usize); 4] = [("person", 70), ("emotion", 3), ("session", 2), ("transform", 6)];
@@ -347,6 +351,26 @@ pub fn classifier(name: &str) -> Result<AlexNetConfig> {
         },
         _ => return Err(Error::UnknownNetwork { name: name.to_owned(), known: CLASSIFIERS.join(", ") }),
     })
+}
+
+/// The research's shape of classifier at a quarter of its widths: a head per factor, for square images of `size` pixels.
+/// The first convolution is as in the research from 64 pixels on; below, a window of 5 that moves by one.
+pub fn compact_classifier(factors: &[Levels], size: usize) -> AlexNetConfig {
+    let (conv1, fc7) = match size {
+        64.. => (Stem { kernel: 11, stride: 2 }, 512),
+        _ => (Stem { kernel: 5, stride: 1 }, 256),
+    };
+    let heads =
+        factors.iter().map(|(factor, levels)| head(factor, *levels, if factor == "person" { 512 } else { 256 }));
+    AlexNetConfig {
+        image_size: size,
+        conv1,
+        widths: [24, 64, 96, 96, 64],
+        activation: Activation::LeakyRelu { slope: 0.2 },
+        heads: heads.collect(),
+        fc7,
+        dropout: 0.5,
+    }
 }
 
 fn head(factor: &str, levels: usize, fc6: usize) -> Head {

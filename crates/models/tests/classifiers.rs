@@ -6,7 +6,9 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
 use multigen_models::alexnet::{Head, Stem};
-use multigen_models::{Activation, AlexNet, AlexNetConfig, Dropout, Multipliers, Params, presets};
+use multigen_models::{
+    Activation, AlexNet, AlexNetConfig, Classifier, ClassifierConfig, Dropout, Multipliers, Params, presets,
+};
 use multigen_ops::{GradientBuffers, softmax_cross_entropy, timing};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -335,6 +337,80 @@ fn a_weights_file_reads_the_same_in_pytorch() -> Outcome {
         let scale = theirs.iter().fold(0f32, |largest, v| largest.max(v.abs()));
         let worst = largest_difference(&ours, theirs) / scale;
         assert!(scale > 0.1 && worst < 1e-5, "{name}: {worst} of {scale}");
+    }
+    Ok(())
+}
+
+/// Central differences of the loss of a classifier by its images; a frozen one has the same, and none of its own.
+#[test]
+fn a_frozen_classifier_passes_gradients_to_its_images_and_keeps_none() -> Outcome {
+    let config = ClassifierConfig::AlexNet(small());
+    let [learning, frozen] = [Params::new(&Device::Cpu), Params::frozen(&Device::Cpu)]
+        .map(|params| Classifier::new("net", &config, params, &mut ChaCha8Rng::seed_from_u64(5)));
+    let (learning, frozen) = (learning?, frozen?);
+    let x = images(2, 28, 1.0)?;
+    let loss = |net: &Classifier, x: &Tensor| -> Result<Tensor, Box<dyn std::error::Error>> {
+        let mut sum = Tensor::new(0f32, &Device::Cpu)?;
+        for (_, logits) in net.forward(x, Dropout::Keyed(3))? {
+            sum = (sum + softmax_cross_entropy(&logits, &Tensor::new(&[1u32, 2], &Device::Cpu)?)?)?;
+        }
+        Ok(sum)
+    };
+    let by_images = |net: &Classifier| -> Result<Tensor, Box<dyn std::error::Error>> {
+        let var = Var::from_tensor(&x)?;
+        Ok(loss(net, var.as_tensor())?.backward()?.get(var.as_tensor()).ok_or("no gradient")?.clone())
+    };
+    let (of_learning, of_frozen) = (by_images(&learning)?, by_images(&frozen)?);
+    assert_eq!(of_learning.flatten_all()?.to_vec1::<f32>()?, of_frozen.flatten_all()?.to_vec1::<f32>()?);
+
+    // Along the gradient the loss changes by its length: |g|² / |g|, by steps of ±h.
+    let g = of_frozen.flatten_all()?.to_vec1::<f32>()?;
+    let length = g.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    assert!(length > 1e-4, "{length}");
+    let h = 2e-2;
+    let at = |sign: f64| -> Result<f64, Box<dyn std::error::Error>> {
+        let moved = (&x + (of_frozen.clone() * (sign * h / length))?)?;
+        Ok(f64::from(loss(&frozen, &moved)?.to_scalar::<f32>()?))
+    };
+    let slope = (at(1.0)? - at(-1.0)?) / (2.0 * h);
+    assert!((slope - length).abs() < 0.05 * length, "{slope}, expected {length}");
+
+    let mut gradients = GradientBuffers::new(&frozen.params().vars());
+    let image = Var::from_tensor(&x)?;
+    gradients.backward(&loss(&frozen, image.as_tensor())?)?;
+    assert_eq!(gradients.without_gradient().len(), frozen.params().iter().count());
+    gradients = GradientBuffers::new(&learning.params().vars());
+    gradients.backward(&loss(&learning, image.as_tensor())?)?;
+    assert!(gradients.without_gradient().is_empty());
+    Ok(())
+}
+
+/// Loading reaches the graph of a frozen classifier too: it shares its numbers with the variables.
+#[test]
+fn a_frozen_classifier_reads_with_the_weights_that_it_loads() -> Outcome {
+    let config = ClassifierConfig::AlexNet(small());
+    let build = |params, seed| Classifier::new("net", &config, params, &mut ChaCha8Rng::seed_from_u64(seed));
+    let (learning, frozen) = (build(Params::new(&Device::Cpu), 5)?, build(Params::frozen(&Device::Cpu), 6)?);
+    let x = images(2, 28, 1.0)?;
+    let read = |net: &Classifier| -> Result<Vec<Vec<f32>>, Box<dyn std::error::Error>> {
+        let logits = net.forward(&x, Dropout::Off)?;
+        logits.iter().map(|(_, logits)| Ok(logits.flatten_all()?.to_vec1::<f32>()?)).collect()
+    };
+    assert_ne!(read(&learning)?, read(&frozen)?);
+    frozen.params().load("weights", &learning.params().tensors()?.into_iter().collect())?;
+    assert_eq!(read(&learning)?, read(&frozen)?);
+    Ok(())
+}
+
+#[test]
+fn the_compact_classifier_reads_any_factors_at_any_size() -> Outcome {
+    let factors = [("person".to_owned(), 7), ("emotion".to_owned(), 3)];
+    for size in [16, 28, 71, 158] {
+        let config = presets::compact_classifier(&factors, size);
+        config.validate("compact")?;
+        let (_, net) = build(&config, 1)?;
+        let logits = net.forward(&images(1, size, 1.0)?, Dropout::Off)?;
+        assert_eq!(logits.iter().map(Tensor::dims).collect::<Vec<_>>(), [[1, 7], [1, 3]], "{size}");
     }
     Ok(())
 }

@@ -9,7 +9,9 @@ use multigen_data::{DigitsConfig, FacesConfig, HeldOut, ImageSet, MnistSource, P
 use multigen_measure::BaselineOptions;
 
 use crate::experiment::Experiment;
-use crate::judging::{Handwriting, Images, Lessons, OF_ONE_SET, heads, sha256_hex, sha256_of_set};
+use crate::judging::{
+    Handwriting, Images, JUDGE, Lessons, OF_ONE_SET, heads, judge_network, sha256_hex, sha256_of_set,
+};
 use crate::run_config::{DataConfig, SetConfig};
 use crate::{Error, Result};
 
@@ -222,8 +224,8 @@ impl Data {
         let sha256 = self.handwriting_sha256.as_ref().unwrap_or(&self.sha256);
         Ok(match (&self.config, &self.drawn) {
             (SetConfig::Digits { transforms }, _) => Lessons {
-                image_size,
-                heads: heads(factors, &Handwriting::READ)?,
+                reader: JUDGE,
+                network: judge_network(image_size, heads(factors, &Handwriting::READ)?),
                 identity: format!("{sha256} transforms {transforms}"),
                 description: Handwriting::DESCRIPTION.to_owned(),
                 material: Box::new(|| {
@@ -235,8 +237,8 @@ impl Data {
                 // Two sessions more than any generator sees: one to learn from and one for the test.
                 let [train, test] = [vec![0, 1, 2], vec![3]].map(|sessions| FacesConfig { sessions, ..config.clone() });
                 Lessons {
-                    image_size,
-                    heads: heads(factors, &read)?,
+                    reader: JUDGE,
+                    network: judge_network(image_size, heads(factors, &read)?),
                     // The hash of the generators' images stands for noise and transforms, which are the same in all
                     // sessions, and the drawing's version for everything else.
                     identity: format!("{sha256} drawing {} {train:?} tested on {test:?}", faces::DRAWING_VERSION),
@@ -250,8 +252,8 @@ impl Data {
                 }
             }
             (_, None) => Lessons {
-                image_size,
-                heads: heads(factors, &read)?,
+                reader: JUDGE,
+                network: judge_network(image_size, heads(factors, &read)?),
                 // How a twin is taught is a part of what its judge is known to read.
                 identity: format!("{sha256}, all images of the set, a twin by a shuffled deal"),
                 description: OF_ONE_SET.to_owned(),
@@ -341,8 +343,8 @@ mod tests {
         assert_ne!(identity("kdef-3emo", 16), identity("kdef-7emo", 16));
         let lessons_of = faces_in(dir.path(), "kdef-3emo", 16);
         let lessons = lessons_of.lessons().unwrap();
-        let heads: Vec<(&str, usize)> = lessons.heads.iter().map(|(factor, n)| (factor.as_str(), *n)).collect();
-        assert_eq!(heads, [("person", 70), ("emotion", 3), ("transform", 6)]);
+        let heads = [("person", 70), ("emotion", 3), ("transform", 6)].map(|(factor, n)| (factor.to_owned(), n));
+        assert_eq!(lessons.network.factors(), heads);
     }
 
     /// A set of the user's own: its table, of one grey picture of 16 pixels a row, `image,` before every row.
@@ -379,7 +381,7 @@ mod tests {
     fn a_session_is_read_but_of_faces() {
         let dir = tempfile::tempdir().unwrap();
         let read = |data: &Data| {
-            let heads = data.lessons().unwrap().heads;
+            let heads = data.lessons().unwrap().network.factors();
             heads.into_iter().map(|(factor, _)| factor).collect::<Vec<_>>()
         };
         assert_eq!(read(&own_set(dir.path(), "session", &["1", "2", "3"])), ["session"]);

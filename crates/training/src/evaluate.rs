@@ -110,11 +110,7 @@ pub fn measure_images(
     let mut product = 1.0;
     let first_of_judge = columns.len();
     for (factor, read) in judge.read(images)? {
-        let position = set.factors.position(&factor)?;
-        let right = |(&i, level): (&usize, &usize)| {
-            f64::from(set.combinations.get(i).and_then(|c| c.level(position)) == Some(*level))
-        };
-        let right: Vec<f64> = indices.iter().zip(&read).map(right).collect();
+        let right = read_right(&factor, &read, (set, indices))?;
         product *= right.iter().sum::<f64>() / right.len().max(1) as f64;
         all_right.iter_mut().zip(&right).for_each(|(all, right)| *all *= right);
         columns.push((format!("judge_{factor}"), right));
@@ -127,6 +123,11 @@ pub fn measure_images(
     if let Some(nearest) = nearest {
         columns.push(("nearest_train_psnr_db".to_owned(), psnr_each(images, nearest)?));
     }
+    Ok(rows(subject, &columns, (set, indices)))
+}
+
+/// One row per image and column.
+fn rows(subject: Subject, columns: &[(String, Vec<f64>)], (set, indices): (&ImageSet, &[usize])) -> Vec<MetricRow> {
     let mut rows = Vec::with_capacity(columns.len() * indices.len());
     for (i, &index) in indices.iter().enumerate() {
         let combination = set.label(index).unwrap_or_default();
@@ -140,7 +141,33 @@ pub fn measure_images(
             value: values[i],
         }));
     }
-    Ok(rows)
+    rows
+}
+
+/// Of each image, whether a factor is read right.
+fn read_right(factor: &str, read: &[usize], (set, indices): (&ImageSet, &[usize])) -> Result<Vec<f64>> {
+    let position = set.factors.position(factor)?;
+    let right = |(&i, level): (&usize, &usize)| {
+        f64::from(set.combinations.get(i).and_then(|c| c.level(position)) == Some(*level))
+    };
+    Ok(indices.iter().zip(read).map(right).collect())
+}
+
+/// Whether each factor of each image is read right, as metrics that begin with `prefix`.
+///
+/// # Errors
+/// When a factor does not exist.
+pub fn read_rows(
+    subject: Subject,
+    prefix: &str,
+    read: Vec<(String, Vec<usize>)>,
+    (set, indices): (&ImageSet, &[usize]),
+) -> Result<Vec<MetricRow>> {
+    let mut columns = Vec::new();
+    for (factor, read) in read {
+        columns.push((format!("{prefix}{factor}"), read_right(&factor, &read, (set, indices))?));
+    }
+    Ok(rows(subject, &columns, (set, indices)))
 }
 
 fn each(

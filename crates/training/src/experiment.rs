@@ -1,7 +1,8 @@
 //! Experiments as TOML files: a small delta over a parent, resolved into one document, with profiles and overrides.
 //!
 //! Layers, later over earlier: the parent's document, the experiment's own, `--set`. Within the resolved document a
-//! model's solver is `training` ← `solvers.M` ← `profiles.P.training` ← `profiles.P.models.M`.
+//! model's solver is `training` ← `solvers.M` ← `profiles.P.training` ← `profiles.P.models.M`. A model `M+arm` is the network
+//! M, trained in another way: it takes M's solver, and its own over it.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use self::catalogue::Catalogue;
+pub(crate) use self::document::preset_of;
 pub use self::document::{About, EvaluateConfig, ModelsConfig};
 use crate::run_config::{DataConfig, TrainingConfig};
 use crate::{Error, Result};

@@ -8,7 +8,7 @@ use multigen_data::sets::faces::{self, FacesConfig, N_PERSONS, SEVEN};
 use multigen_data::{Combination, ImageSet};
 use multigen_measure::Commit;
 
-use crate::judging::{Images, JudgeTraining, Lessons, TrainedJudge, heads};
+use crate::judging::{Images, JUDGE, JudgeTraining, Lessons, TrainedJudge, heads, judge_network};
 use crate::train::Surroundings;
 use crate::{Error, Result, evaluate};
 
@@ -59,8 +59,8 @@ pub fn check(size: usize, training: &JudgeTraining, around: Surroundings) -> Res
             let n_images = train.len();
             let read = ["person", "emotion"];
             let lessons = Lessons {
-                image_size: size,
-                heads: heads(&train.factors, &read)?,
+                reader: JUDGE,
+                network: judge_network(size, heads(&train.factors, &read)?),
                 // These classifiers are trained anew with every check, and none is kept under a name.
                 identity: String::new(),
                 description: trained_on.to_owned(),

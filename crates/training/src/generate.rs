@@ -205,6 +205,7 @@ mod tests {
             mask_weight: 0.0,
             evaluate_every: 1,
             checkpoint_every: 1,
+            cooperation: None,
         };
         let config = RunConfig {
             model: model.to_owned(),

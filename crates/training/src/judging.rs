@@ -16,9 +16,10 @@ use candle_core::{Device, Tensor};
 use multigen_data::ImageSet;
 use multigen_data::randomness::keyed_rng;
 use multigen_measure::JudgeRecord;
-use multigen_models::{Judge, JudgeConfig};
+use multigen_models::{Classifier, ClassifierConfig, Dropout, JudgeConfig, Params};
 use multigen_ops::{self as ops, GradientBuffers};
 use ndarray::Array4;
+use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 pub use self::handwriting::Handwriting;
@@ -26,10 +27,11 @@ pub use self::images::Images;
 pub(crate) use self::images::OF_ONE_SET;
 pub(crate) use self::lessons::heads;
 pub use self::lessons::{Lesson, Lessons, Material};
+use crate::learners::optimiser;
 use crate::progress::ProgressLine;
 use crate::run_config::{TrainingConfig, short_hash};
 use crate::schedule::Schedule;
-use crate::train::{Surroundings, optimiser};
+use crate::train::Surroundings;
 use crate::{Error, Result};
 
 /// How a judge is trained.
@@ -58,11 +60,39 @@ impl JudgeTraining {
     }
 }
 
-/// A judge with its own accuracy.
+/// The level of each factor that a classifier reads in each image.
+///
+/// # Shapes
+/// `[m, 3, h, w]` → per factor m levels.
+///
+/// # Errors
+/// When the images have another size.
+pub fn classify(classifier: &Classifier, images: &Array4<f32>) -> Result<Vec<(String, Vec<usize>)>> {
+    let (_, c, h, w) = images.dim();
+    let mut read: Vec<(String, Vec<usize>)> = Vec::new();
+    for chunk in images.axis_chunks_iter(ndarray::Axis(0), 256) {
+        let pixels: Vec<f32> = chunk.iter().copied().collect();
+        let batch = Tensor::from_vec(pixels, (chunk.dim().0, c, h, w), classifier.params().device())?;
+        for (i, (factor, logits)) in classifier.forward(&batch, Dropout::Off)?.into_iter().enumerate() {
+            let levels = logits.argmax(1)?.to_vec1::<u32>()?;
+            if read.len() <= i {
+                read.push((factor, Vec::new()));
+            }
+            read[i].1.extend(levels.into_iter().map(|level| level as usize));
+        }
+    }
+    Ok(read)
+}
+
+/// The judge's network.
+pub(crate) fn judge_network(image_size: usize, heads: Vec<(String, usize)>) -> ClassifierConfig {
+    ClassifierConfig::Judge(JudgeConfig { image_size, heads })
+}
+
+/// A judge, or another classifier that is trained as judges are, with its own accuracy.
 #[derive(Debug)]
 pub struct TrainedJudge {
-    judge: Judge,
-    device: Device,
+    judge: Classifier,
     /// How well it reads real images that it never saw.
     pub record: JudgeRecord,
 }
@@ -71,12 +101,15 @@ pub struct TrainedJudge {
 #[derive(Serialize)]
 struct Key<'a> {
     training: &'a JudgeTraining,
-    network: &'a JudgeConfig,
+    network: &'a ClassifierConfig,
     lessons: &'a str,
     device: &'a str,
 }
 
 const RECORD: &str = "record";
+
+/// Who the judge is, among those that are trained as it is.
+pub(crate) const JUDGE: &str = "judge";
 
 impl TrainedJudge {
     /// The judge that these lessons make: from the cache, or trained now (about a minute on two cores). Their images are
@@ -85,20 +118,20 @@ impl TrainedJudge {
     /// # Errors
     /// When the data cannot be read, the cache cannot be written, or the user interrupts.
     pub fn get(lessons: &Lessons, training: &JudgeTraining, cache: &Path, around: Surroundings) -> Result<Self> {
-        let network = network(lessons);
+        let network = &lessons.network;
         let device = crate::device::kind(around.device);
-        let key = Key { training, network: &network, lessons: &lessons.identity, device };
+        let key = Key { training, network, lessons: &lessons.identity, device };
         let json = serde_json::to_vec(&key).map_err(|e| Error::config("judge", e.to_string()))?;
-        let path = cache.join(format!("judge-{}.safetensors", short_hash(&json)));
+        let path = cache.join(format!("{}-{}.safetensors", lessons.reader, short_hash(&json)));
         if let Some(record) = cached_record(&path)? {
-            let judge = Judge::new(&network, around.device, &mut keyed_rng(0, "judge weights", 0))?;
+            let judge = start(network, Params::new(around.device))?;
             judge.load_file(&path)?;
-            return Ok(Self { judge, device: around.device.clone(), record });
+            return Ok(Self { judge, record });
         }
         let trained = Self::train(lessons, training, around)?;
         trained.save(&path)?;
         if !around.quiet {
-            eprintln!("judge: reads real test images it never saw: {}", accuracy_text(&trained.record));
+            eprintln!("{}: reads real test images it never saw: {}", lessons.reader, accuracy_text(&trained.record));
         }
         Ok(trained)
     }
@@ -108,19 +141,19 @@ impl TrainedJudge {
     /// # Errors
     /// As [`TrainedJudge::get`].
     pub fn train(lessons: &Lessons, training: &JudgeTraining, around: Surroundings) -> Result<Self> {
-        let network = network(lessons);
+        let network = &lessons.network;
         let mut material = (lessons.material)()?;
-        let judge = fit(&network, material.as_mut(), training, around)?;
+        let judge = fit((lessons.reader, network), material.as_mut(), training, around)?;
         let (n_images, accuracy) = match material.twin()? {
-            None => test_accuracy(&judge, lessons.image_size, material.as_ref(), training, around.device)?,
+            None => test_accuracy(&judge, network.image_size(), material.as_ref(), training, around.device)?,
             Some(mut twin) => {
-                let of_twin = fit(&network, twin.as_mut(), training, around)?;
-                test_accuracy(&of_twin, lessons.image_size, twin.as_ref(), training, around.device)?
+                let of_twin = fit((lessons.reader, network), twin.as_mut(), training, around)?;
+                test_accuracy(&of_twin, network.image_size(), twin.as_ref(), training, around.device)?
             }
         };
         let description = describe(lessons, training);
         let record = JudgeRecord { description, n_images, accuracy, commit: around.commit.cloned() };
-        Ok(Self { judge, device: around.device.clone(), record })
+        Ok(Self { judge, record })
     }
 
     /// The level of each factor that the judge reads in each image.
@@ -131,20 +164,17 @@ impl TrainedJudge {
     /// # Errors
     /// When the images have another size.
     pub fn read(&self, images: &Array4<f32>) -> Result<Vec<(String, Vec<usize>)>> {
-        let (_, c, h, w) = images.dim();
-        let mut read: Vec<(String, Vec<usize>)> = Vec::new();
-        for chunk in images.axis_chunks_iter(ndarray::Axis(0), 256) {
-            let pixels: Vec<f32> = chunk.iter().copied().collect();
-            let batch = Tensor::from_vec(pixels, (chunk.dim().0, c, h, w), &self.device)?;
-            for (i, (factor, logits)) in self.judge.forward(&batch)?.into_iter().enumerate() {
-                let levels = logits.argmax(1)?.to_vec1::<u32>()?;
-                if read.len() <= i {
-                    read.push((factor, Vec::new()));
-                }
-                read[i].1.extend(levels.into_iter().map(|level| level as usize));
-            }
-        }
-        Ok(read)
+        classify(&self.judge, images)
+    }
+
+    /// A copy of its weights in a network that never learns (`Params::frozen`) or goes on learning.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    pub(crate) fn network(&self, config: &ClassifierConfig, params: Params) -> Result<Classifier> {
+        let copy = start(config, params)?;
+        copy.params().load("classifier", &self.judge.params().tensors()?.into_iter().collect())?;
+        Ok(copy)
     }
 
     fn save(&self, path: &Path) -> Result<()> {
@@ -157,8 +187,9 @@ impl TrainedJudge {
     }
 }
 
-fn network(lessons: &Lessons) -> JudgeConfig {
-    JudgeConfig { image_size: lessons.image_size, heads: lessons.heads.clone() }
+/// The network with its first weights, which are the same for all that have its description.
+fn start(network: &ClassifierConfig, params: Params) -> Result<Classifier> {
+    Ok(Classifier::new("classifier", network, params, &mut keyed_rng(0, "judge weights", 0))?)
 }
 
 /// The judge's accuracy in one phrase.
@@ -203,12 +234,12 @@ fn cached_record(path: &Path) -> Result<Option<JudgeRecord>> {
 }
 
 fn fit(
-    network: &JudgeConfig,
+    (reader, network): (&str, &ClassifierConfig),
     material: &mut dyn Material,
     training: &JudgeTraining,
     around: Surroundings,
-) -> Result<Judge> {
-    let judge = Judge::new(network, around.device, &mut keyed_rng(0, "judge weights", 0))?;
+) -> Result<Classifier> {
+    let judge = start(network, Params::new(around.device))?;
     let solver = TrainingConfig {
         steps: training.steps,
         batch: training.batch,
@@ -221,18 +252,21 @@ fn fit(
         mask_weight: 0.0,
         evaluate_every: training.steps,
         checkpoint_every: training.steps,
+        cooperation: None,
     };
-    let mut adam = optimiser(judge.params(), &solver)?;
+    let params = judge.params().iter().map(|(name, param)| (name.to_owned(), param));
+    let mut adam = optimiser(params, &solver)?;
     let mut gradients = GradientBuffers::new(&judge.params().vars());
-    let mut line = ProgressLine::start("judge", 0, solver.steps, around.quiet);
+    let mut line = ProgressLine::start(reader, 0, solver.steps, around.quiet);
     let started = std::time::Instant::now();
     for step in 0..solver.steps {
         if around.interrupt.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted { model: "judge".to_owned(), seed: 0, step, steps: solver.steps });
+            return Err(Error::Interrupted { model: reader.to_owned(), seed: 0, step, steps: solver.steps });
         }
-        let (images, levels) = material.batch(step, solver.batch)?.tensors(network.image_size, around.device)?;
+        let (images, levels) = material.batch(step, solver.batch)?.tensors(network.image_size(), around.device)?;
         let mut loss = Tensor::new(0f32, around.device)?;
-        for ((_, logits), levels) in judge.forward(&images)?.iter().zip(&levels) {
+        let dropout = Dropout::Keyed(keyed_rng(0, "judge dropout", step).random());
+        for ((_, logits), levels) in judge.forward(&images, dropout)?.iter().zip(&levels) {
             loss = (loss + ops::softmax_cross_entropy(logits, levels)?)?;
         }
         gradients.backward(&loss)?;
@@ -244,7 +278,7 @@ fn fit(
         let loss = f64::from(loss.to_scalar::<f32>()?);
         if !loss.is_finite() {
             return Err(Error::config(
-                "judge",
+                reader,
                 format!("its loss is {loss} at step {step}; check the images for values that are no numbers"),
             ));
         }
@@ -261,7 +295,7 @@ fn describe(lessons: &Lessons, training: &JudgeTraining) -> String {
 
 /// How many images the judge was tested on, and the share of them that it read right, per factor of which they tell.
 fn test_accuracy(
-    judge: &Judge,
+    judge: &Classifier,
     image_size: usize,
     material: &dyn Material,
     training: &JudgeTraining,
@@ -272,7 +306,7 @@ fn test_accuracy(
     let mut right: BTreeMap<String, u64> = BTreeMap::new();
     for start in (0..n).step_by(AT_ONCE) {
         let (images, levels) = material.test(start..n.min(start + AT_ONCE))?.tensors(image_size, device)?;
-        for ((factor, logits), levels) in judge.forward(&images)?.iter().zip(&levels) {
+        for ((factor, logits), levels) in judge.forward(&images, Dropout::Off)?.iter().zip(&levels) {
             if !material.tells(factor) {
                 continue;
             }

@@ -8,6 +8,7 @@
 //! | [`schedule`] | learning-rate schedules |
 //! | [`objective`] | what a generator minimises |
 //! | [`train`] | the loop |
+//! | [`cooperation`], `learners` | a classifier that takes part; all that learns in a run |
 //! | [`checkpoint`] | what a stopped run leaves behind |
 //! | [`judging`] | the judge: trained, cached, tested |
 //! | [`evaluate`] | figures of drawn images |
@@ -21,6 +22,7 @@
 
 pub mod bench;
 pub mod checkpoint;
+pub mod cooperation;
 pub mod dataset;
 pub mod device;
 pub mod error;
@@ -29,6 +31,7 @@ pub mod experiment;
 pub mod faces_check;
 pub mod generate;
 pub mod judging;
+mod learners;
 mod mouths;
 pub mod objective;
 pub mod progress;

@@ -21,17 +21,20 @@ use ndarray::Array4;
 use crate::checkpoint::RunFiles;
 use crate::dataset::Data;
 use crate::evaluate::{self, Subject};
-use crate::experiment::{self, Experiment};
-use crate::judging::{JudgeTraining, TrainedJudge};
+use crate::experiment::{self, Experiment, preset_of};
+use crate::judging::{JudgeTraining, TrainedJudge, classify};
 use crate::mouths::Mouths;
 use crate::provenance;
-use crate::run_config::{RunConfig, short_hash};
+use crate::run_config::{RunConfig, TrainingConfig, short_hash};
 use crate::sheets::{self, Drawing};
 use crate::train::{self, Surroundings, Trained};
 use crate::{Error, Result};
 
 /// The name under which the judge's reading of the true images stands in the tables.
 pub const TRUTH: &str = "truth";
+
+/// What the metrics of a classifier that took part begin with: whether it reads a factor of the real image right.
+const CLASSIFIER_METRIC: &str = "classifier_";
 
 /// The name of the training combinations among the sets that are measured.
 const TRAIN: &str = "train";
@@ -107,7 +110,7 @@ pub fn plan(experiment: &Experiment, data: &Data, options: &Options) -> Result<V
 fn network(model: &str, set: &ImageSet) -> Result<GeneratorConfig> {
     let levels: Vec<(String, usize)> =
         set.factors.iter().map(|factor| (factor.name.clone(), factor.n_levels())).collect();
-    Ok(presets::generator_for(model, &levels, set.height)?)
+    Ok(presets::generator_for(preset_of(model), &levels, set.height)?)
 }
 
 /// Deletes an experiment's runs from the cache, so that they are trained anew.
@@ -269,7 +272,7 @@ fn manifest(
             ModelRecord {
                 name: model.clone(),
                 n_parameters: 0,
-                description: presets::describe(model).to_owned(),
+                description: describe(model, training),
                 steps: training.map_or(0, |t| t.steps),
                 batch: training.map_or(0, |t| t.batch as u64),
                 training_seconds: 0.0,
@@ -303,6 +306,15 @@ fn manifest(
         machine: Machine::detect(),
         judge: None,
         notes,
+    }
+}
+
+/// What a model is, and how a classifier takes part in its training.
+fn describe(model: &str, training: Option<&TrainingConfig>) -> String {
+    let network = presets::describe(preset_of(model));
+    match training.and_then(|training| training.cooperation.as_ref()) {
+        None => network.to_owned(),
+        Some(cooperation) => format!("{network} {}", cooperation.describe()),
     }
 }
 
@@ -343,6 +355,12 @@ impl Figures {
                 Some(&nearest),
             )?);
             samples.push(set.samples(&images, &nearest, &nearest_indices)?);
+            if let Some(cooperating) = &trained.cooperating {
+                let real = evaluate::truth(set.truth, set.indices)?;
+                let read = classify(cooperating.classifier(), &real)?;
+                let of_images = (set.truth, set.indices);
+                self.metrics.extend(evaluate::read_rows(set.subject(model), CLASSIFIER_METRIC, read, of_images)?);
+            }
             let subject = set.subject(model);
             if let Some(mouths) = &mut set.mouths {
                 self.metrics.extend(mouths.read(subject, &images)?);

@@ -8,6 +8,7 @@ use multigen_models::GeneratorConfig;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::cooperation::Cooperation;
 use crate::schedule::Schedule;
 use crate::{Error, Result};
 
@@ -37,6 +38,9 @@ pub struct TrainingConfig {
     pub evaluate_every: u64,
     /// Steps between two checkpoints.
     pub checkpoint_every: u64,
+    /// A classifier that takes part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cooperation: Option<Cooperation>,
 }
 
 impl TrainingConfig {
@@ -71,6 +75,9 @@ impl TrainingConfig {
             if !(value.is_finite() && value >= 0.0) {
                 return wrong(format!("{name} = {value}: expected a number of at least 0"));
             }
+        }
+        if let Some(cooperation) = &self.cooperation {
+            cooperation.validate(file)?;
         }
         if self.reconstruction_weight == 0.0 && self.mask_weight == 0.0 {
             return wrong("reconstruction_weight and mask_weight are both 0: nothing would be learned".to_owned());
@@ -199,6 +206,7 @@ mod tests {
             mask_weight: 0.0,
             evaluate_every: 1,
             checkpoint_every: 1,
+            cooperation: None,
         };
         let config = |set: SetConfig| RunConfig {
             model: "digits-v2".to_owned(),

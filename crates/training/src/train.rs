@@ -9,18 +9,17 @@ use candle_core::{Device, Tensor};
 use multigen_data::randomness::keyed_rng;
 use multigen_data::{Batches, Gathered, ImageSet, Split};
 use multigen_measure::{Commit, EvaluationRow};
-use multigen_models::{Generator, LevelTable, Params};
-use multigen_ops::{Adam, AdamConfig, AdamParam, GradientBuffers};
+use multigen_models::{Generator, LevelTable};
+use multigen_ops::GradientBuffers;
 
 use crate::checkpoint::{self, HistoryPoint, Progress, RunFiles};
+use crate::cooperation::{self, Cooperating};
 use crate::evaluate;
+use crate::learners::{CLASSIFIER_PREFIX, Learners};
 use crate::objective::{self, Targets};
 use crate::progress::{ProgressLine, duration_text};
-use crate::run_config::{RunConfig, TrainingConfig};
+use crate::run_config::RunConfig;
 use crate::{Error, Result};
-
-/// Adam's ε (SPEC §5).
-const EPSILON: f64 = 1e-8;
 
 /// Images per set that the evaluations during training look at: enough for a curve, cheap enough to draw often.
 const EVALUATION_SAMPLES: usize = 64;
@@ -30,6 +29,8 @@ const EVALUATION_SAMPLES: usize = 64;
 pub struct Trained {
     /// The generator with its final weights.
     pub generator: Generator,
+    /// The classifier that took part, as it is at the end.
+    pub cooperating: Option<Cooperating>,
     /// One point per step.
     pub history: Vec<HistoryPoint>,
     /// Where the run stands: complete.
@@ -70,17 +71,29 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
     let config = &run.training;
     let mut rng = keyed_rng(run.seed, "weights", 0);
     let generator = Generator::new(&run.model, &run.network, around.device, &mut rng)?;
+    let cooperating = match &config.cooperation {
+        None => None,
+        Some(_) if generator.remembering_steps(config.steps) > 0 => {
+            return Err(Error::config(
+                &run.model,
+                "cooperation: a generator that teaches itself by what it remembers has no step in which a classifier could teach it; choose another model",
+            ));
+        }
+        Some(cooperation) => Some(Cooperating::new(run, cooperation, (set, split), cache, around)?),
+    };
+    let learners = Learners {
+        generator: &generator,
+        classifier: cooperating.as_ref().filter(|c| c.learns()).map(Cooperating::classifier),
+    };
 
     if files.weights().exists()
         && let Some(done) = checkpoint::load(&files.record(), &hash)?
     {
-        generator
-            .params()
-            .load(&files.weights().display().to_string(), &checkpoint::load_weights(&files.weights(), &hash)?)?;
+        learners.load(&files.weights().display().to_string(), &checkpoint::load_weights(&files.weights(), &hash)?)?;
         if !around.quiet {
             eprintln!("{label}: already trained ({} steps); --fresh trains it anew", done.progress.step);
         }
-        return Ok(Trained { generator, history: done.history, progress: done.progress });
+        return Ok(Trained { generator, cooperating, history: done.history, progress: done.progress });
     }
     remove_half_written(files.dir());
     let json = serde_json::to_vec_pretty(run).map_err(|e| Error::file(files.config(), e))?;
@@ -89,8 +102,8 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
     })?;
     multigen_measure::atomic_write(&files.config(), &json)?;
 
-    let mut adam = optimiser(generator.params(), config)?;
-    let mut gradients = GradientBuffers::new(&generator.params().vars());
+    let mut adam = learners.optimiser(config)?;
+    let mut gradients = GradientBuffers::new(&learners.vars());
     let mut history = Vec::new();
     let mut progress = Progress {
         config_hash: hash.clone(),
@@ -102,7 +115,7 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
         commits: Vec::new(),
     };
     if let Some(last) = checkpoint::load(&files.last(), &hash)? {
-        generator.params().load(&files.last().display().to_string(), &last.weights)?;
+        learners.load(&files.last().display().to_string(), &last.weights)?;
         adam.load_state(&last.optimiser)?;
         (history, progress) = (last.history, last.progress);
         if !around.quiet {
@@ -114,8 +127,7 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
         progress.commits.push(commit.clone());
     }
 
-    let mut batches = Batches::new(split.train.clone(), config.batch, run.seed)?;
-    let mut gathered = Gathered::default();
+    let mut steps = Steps::new(run, (set, split), &generator, cooperating.as_ref(), around.device)?;
     let started = Instant::now();
     let seconds_before = progress.seconds;
     let first_step = progress.step;
@@ -130,12 +142,12 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
     while progress.step < config.steps {
         let step = progress.step;
         let step_started = Instant::now();
-        let learning_rate = config.learning_rate * multiplier(&generator, config, step);
-
-        set.gather_into(&batches.batch(step), &mut gathered)?;
-        let n_images = gathered.n_images;
-        let (levels, targets) = tensors(set, &mut gathered, around.device)?;
-        let loss = objective::loss(&generator.forward_to_learn(&levels, step, config.steps)?, &targets, config)?;
+        let place = steps.place(step);
+        if place.restarts && step > 0 {
+            adam = learners.optimiser(config)?;
+        }
+        let learning_rate = config.learning_rate * config.schedule.multiplier(place.step, place.steps);
+        let (loss, n_images) = steps.loss(step)?;
         gradients.backward(&loss)?;
         let loss = f64::from(loss.to_scalar::<f32>()?);
         if !loss.is_finite() {
@@ -146,15 +158,14 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
         let saving_started = Instant::now();
         let stop = around.interrupt.load(Ordering::Relaxed) && step > first_step;
         if step > first_step && (step.is_multiple_of(config.checkpoint_every) || stop) {
-            checkpoint::save(&files.last(), &progress, &generator.params().tensors()?, &adam.state()?, &history)?;
+            checkpoint::save(&files.last(), &progress, &learners.tensors()?, &adam.state()?, &history)?;
         }
         if stop {
             line.finish(&format!("stopped at step {step}"));
             return Err(Error::Interrupted { model: run.model.clone(), seed: run.seed, step, steps: config.steps });
         }
         let saving = saving_started.elapsed();
-        let learns = |name: &str| generator.learns(name, step, config.steps);
-        adam.step_of(learns, &gradients, learning_rate, config.weight_decay)?;
+        adam.step_of(|name| steps.learns(name, step), &gradients, learning_rate, config.weight_decay)?;
 
         let images_per_s = n_images as f64 / (step_started.elapsed() - saving).as_secs_f64();
         history.push(HistoryPoint { loss, learning_rate, images_per_s });
@@ -174,12 +185,12 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
             progress.evaluations.extend(rows);
             if progress.best.is_none_or(|(_, best)| on_training > best) {
                 progress.best = Some((progress.step, on_training));
-                checkpoint::save_weights(&files.best(), &hash, &generator.params().tensors()?)?;
+                checkpoint::save_weights(&files.best(), &hash, &learners.tensors()?)?;
             }
         }
     }
     checkpoint::save(&files.record(), &progress, &BTreeMap::new(), &BTreeMap::new(), &history)?;
-    checkpoint::save_weights(&files.weights(), &hash, &generator.params().tensors()?)?;
+    checkpoint::save_weights(&files.weights(), &hash, &learners.tensors()?)?;
     // The optimiser's state is three quarters of a checkpoint and of no use after the last step.
     std::fs::remove_file(files.last()).or_else(missing_is_fine).map_err(|e| Error::file(files.last(), e))?;
     line.finish(&format!(
@@ -189,7 +200,7 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
         history.last().map_or(f64::NAN, |point| point.loss),
         last_evaluations(&progress.evaluations),
     ));
-    Ok(Trained { generator, history, progress })
+    Ok(Trained { generator, cooperating, history, progress })
 }
 
 /// Seconds that a run would take from the beginning, by timing a few of its steps.
@@ -200,59 +211,133 @@ pub fn estimate_seconds(run: &RunConfig, set: &ImageSet, split: &Split, device: 
     const TIMED_STEPS: u64 = 3;
     let config = &run.training;
     let generator = Generator::new(&run.model, &run.network, device, &mut keyed_rng(run.seed, "weights", 0))?;
-    let mut adam = optimiser(generator.params(), config)?;
-    let mut gradients = GradientBuffers::new(&generator.params().vars());
-    let mut batches = Batches::new(split.train.clone(), config.batch, run.seed)?;
-    let mut gathered = Gathered::default();
-    let remembering = generator.remembering_steps(config.steps);
+    let cooperating = match &config.cooperation {
+        None => None,
+        Some(cooperation) => Some(Cooperating::untrained(cooperation, set, device)?),
+    };
+    let learners = Learners {
+        generator: &generator,
+        classifier: cooperating.as_ref().filter(|c| c.learns()).map(Cooperating::classifier),
+    };
+    let mut adam = learners.optimiser(config)?;
+    let mut gradients = GradientBuffers::new(&learners.vars());
+    let mut steps = Steps::new(run, (set, split), &generator, cooperating.as_ref(), device)?;
     let mut seconds = 0.0;
-    for stretch in [0..remembering, remembering..config.steps] {
+    let mut first = 0;
+    while first < config.steps {
+        let stretch = steps.place(first).steps.max(1);
         let mut best = f64::INFINITY;
-        for step in stretch.clone().take(TIMED_STEPS as usize) {
+        for step in first..first + stretch.min(TIMED_STEPS) {
             let started = Instant::now();
-            set.gather_into(&batches.batch(step), &mut gathered)?;
-            let (levels, targets) = tensors(set, &mut gathered, device)?;
-            let loss = objective::loss(&generator.forward_to_learn(&levels, step, config.steps)?, &targets, config)?;
+            let (loss, _) = steps.loss(step)?;
             gradients.backward(&loss)?;
-            let learns = |name: &str| generator.learns(name, step, config.steps);
-            adam.step_of(learns, &gradients, config.learning_rate, config.weight_decay)?;
+            adam.step_of(|name| steps.learns(name, step), &gradients, config.learning_rate, config.weight_decay)?;
             best = best.min(started.elapsed().as_secs_f64());
         }
-        let n_steps = stretch.end.saturating_sub(stretch.start);
-        if n_steps > 0 {
-            seconds += best * n_steps as f64;
-        }
+        seconds += best * stretch as f64;
+        first += stretch;
     }
     Ok(seconds)
 }
 
-/// The schedule's multiplier on the base rate: once over the steps in which a generator only remembers, once over the
-/// rest.
-fn multiplier(generator: &Generator, config: &TrainingConfig, step: u64) -> f64 {
-    let remembering = generator.remembering_steps(config.steps);
-    match step.checked_sub(remembering) {
-        Some(step) => config.schedule.multiplier(step, config.steps - remembering),
-        None => config.schedule.multiplier(step, remembering),
+/// Where a step lies in a stretch of a run that has a schedule of its own.
+struct Place {
+    /// The step, counted from the stretch's first one.
+    step: u64,
+    /// The stretch's steps.
+    steps: u64,
+    /// Whether the optimiser starts anew with this step.
+    restarts: bool,
+}
+
+/// The steps of a run: what each of them draws, compares and teaches.
+struct Steps<'a> {
+    run: &'a RunConfig,
+    set: &'a ImageSet,
+    generator: &'a Generator,
+    cooperating: Option<&'a Cooperating>,
+    device: &'a Device,
+    batches: Batches,
+    gathered: Gathered,
+}
+
+impl<'a> Steps<'a> {
+    fn new(
+        run: &'a RunConfig,
+        (set, split): (&'a ImageSet, &Split),
+        generator: &'a Generator,
+        cooperating: Option<&'a Cooperating>,
+        device: &'a Device,
+    ) -> Result<Self> {
+        let batches = Batches::new(split.train.clone(), run.training.batch, run.seed)?;
+        Ok(Self { run, set, generator, cooperating, device, batches, gathered: Gathered::default() })
+    }
+
+    fn phase(&self, step: u64) -> Option<cooperation::Place<'a>> {
+        self.run.training.cooperation.as_ref()?.place(step, self.run.training.steps)
+    }
+
+    /// The schedule runs once over every phase; without phases once over the steps in which a generator only remembers,
+    /// and once over the rest.
+    fn place(&self, step: u64) -> Place {
+        if let Some(cooperation::Place { step, steps, .. }) = self.phase(step) {
+            return Place { step, steps, restarts: step == 0 };
+        }
+        let steps = self.run.training.steps;
+        let remembering = self.generator.remembering_steps(steps);
+        match step.checked_sub(remembering) {
+            Some(step) => Place { step, steps: steps - remembering, restarts: false },
+            None => Place { step, steps: remembering, restarts: false },
+        }
+    }
+
+    /// Whether a parameter learns in a step.
+    fn learns(&self, parameter: &str, step: u64) -> bool {
+        match parameter.starts_with(CLASSIFIER_PREFIX) {
+            true => self.phase(step).is_some_and(|place| place.phase.classifier_learns && place.phase.weight > 0.0),
+            false => self.generator.learns(parameter, step, self.run.training.steps),
+        }
+    }
+
+    /// The loss of a step, and how many images it drew.
+    fn loss(&mut self, step: u64) -> Result<(Tensor, usize)> {
+        let config = &self.run.training;
+        let reads = self.phase(step).filter(|place| place.phase.weight > 0.0);
+        let mut batch = self.batches.batch(step);
+        let n_imagined = reads.map_or(0, |place| (place.phase.imagined * batch.len() as f64).round() as usize);
+        let n_true = (batch.len() - n_imagined).max(1);
+        batch.truncate(n_true);
+        self.set.gather_into(&batch, &mut self.gathered)?;
+        let (mut columns, targets) = tensors(self.set, &mut self.gathered, self.device)?;
+        if n_imagined > 0 {
+            let imagined = cooperation::imagined(&self.set.factors, n_imagined, (self.run.seed, step));
+            columns.iter_mut().zip(imagined).for_each(|(column, more)| column.extend(more));
+        }
+        let levels = LevelTable::from_columns(columns.clone())?;
+        let mut drawn = self.generator.forward_to_learn(&levels, step, config.steps)?;
+        let read = match (reads, self.cooperating) {
+            (Some(place), Some(cooperating)) => {
+                let dropout = cooperation::dropout(self.run.seed, step);
+                let loss = cooperating.loss(&drawn.images, &self.set.factors, &columns, dropout)?;
+                Some((loss * place.phase.weight)?)
+            }
+            _ => None,
+        };
+        if n_imagined > 0 {
+            drawn.images = drawn.images.narrow(0, 0, n_true)?;
+            drawn.mask_logits = drawn.mask_logits.map(|logits| logits.narrow(0, 0, n_true)).transpose()?;
+        }
+        let loss = objective::loss(&drawn, &targets, config)?;
+        let loss = match read {
+            Some(read) => (loss + read)?,
+            None => loss,
+        };
+        Ok((loss, n_true + n_imagined))
     }
 }
 
-/// An Adam over all of a network's parameters with their multipliers.
-pub(crate) fn optimiser(params: &Params, config: &TrainingConfig) -> Result<Adam> {
-    let adam = AdamConfig { beta1: config.beta1, beta2: config.beta2, eps: EPSILON };
-    let params = params
-        .iter()
-        .map(|(name, param)| AdamParam {
-            name: name.to_owned(),
-            var: param.var.clone(),
-            lr_mult: param.multipliers.learning_rate,
-            decay_mult: param.multipliers.decay,
-        })
-        .collect();
-    Ok(Adam::new(params, adam)?)
-}
-
-/// A gathered batch as the network and the objective take it; the vectors move into the tensors.
-fn tensors(set: &ImageSet, gathered: &mut Gathered, device: &Device) -> Result<(LevelTable, Targets)> {
+/// A gathered batch as the network and the objective take it, its levels per factor; the pixels move into the tensors.
+fn tensors(set: &ImageSet, gathered: &mut Gathered, device: &Device) -> Result<(Vec<Vec<u32>>, Targets)> {
     let n = gathered.n_images;
     let columns = gathered.levels.chunks_exact(n).map(<[u32]>::to_vec).collect();
     let images =
@@ -261,7 +346,7 @@ fn tensors(set: &ImageSet, gathered: &mut Gathered, device: &Device) -> Result<(
         true => None,
         false => Some(Tensor::from_vec(std::mem::take(&mut gathered.masks), n * set.height * set.width, device)?),
     };
-    Ok((LevelTable::from_columns(columns)?, Targets { images, masks }))
+    Ok((columns, Targets { images, masks }))
 }
 
 /// The PSNR of every set at the last evaluation, in one phrase.

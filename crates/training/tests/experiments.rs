@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use multigen_data::held_out::Rule;
 use multigen_data::sets::{custom, faces};
 use multigen_data::{HeldOut, Split};
-use multigen_training::run_config::SetConfig;
+use multigen_training::run_config::{SetConfig, TrainingConfig};
 use multigen_training::{Catalogue, Request};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -33,6 +33,8 @@ fn every_experiment_resolves_in_every_profile_with_all_models() -> Outcome {
         for profile in ["smoke", "quick", "paper"] {
             let experiment = catalogue.resolve(name, &Request { all_models: true, ..request(profile) })?;
             let expected = match (name.starts_with("digits"), profile) {
+                // The generator alone and three ways to let a classifier take part.
+                (true, _) if name.ends_with("cooperative") => 4,
                 (true, _) => 8,
                 (false, "paper") => 1 + usize::from(name.starts_with("mmi")),
                 (false, _) => 6,
@@ -61,6 +63,31 @@ fn paper_is_the_published_solver_and_quick_says_what_differs() -> Outcome {
     let quick = catalogue.resolve("digits-result-3", &request("quick"))?;
     assert_eq!(quick.training["digits-v2"].batch, 64);
     assert!(quick.differs_from_paper["digits-v2"].iter().any(|line| line == "batch: 64 (paper: 128)"));
+    Ok(())
+}
+
+#[test]
+fn cooperation_differs_from_the_generator_alone_in_nothing_else() -> Outcome {
+    let catalogue = Catalogue::new(folder());
+    for profile in ["smoke", "quick", "paper"] {
+        let experiment = catalogue.resolve("digits-cooperative", &request(profile))?;
+        let alone = &experiment.training["digits-v2"];
+        for arm in ["digits-v2+fixed", "digits-v2+flexible", "digits-v2+imagined"] {
+            let arm = &experiment.training[arm];
+            assert!(alone.cooperation.is_none() && arm.cooperation.is_some());
+            assert_eq!(&TrainingConfig { cooperation: None, ..arm.clone() }, alone, "{profile}");
+        }
+    }
+    // The research's weight of a frozen classifier, and its phases of 20,000, 40,000 and 40,000 steps.
+    let paper = catalogue.resolve("digits-cooperative", &request("paper"))?.training["digits-v2+flexible"].clone();
+    let phases: Vec<(f64, f64)> = paper
+        .cooperation
+        .ok_or("no classifier")?
+        .phases
+        .iter()
+        .map(|p| (p.share * paper.steps as f64, p.weight))
+        .collect();
+    assert_eq!(phases, [(20_000.0, 0.0), (40_000.0, 500.0), (40_000.0, 1.0)]);
     Ok(())
 }
 

@@ -10,8 +10,10 @@ use multigen_data::{DigitsConfig, ImageSet, MnistSource, Part, Split};
 use multigen_measure::Commit;
 use multigen_models::concatenating::{Branch, ConcatenatingConfig, FeatureMap, FillingRules};
 use multigen_models::layers::Upsampling;
-use multigen_models::{Activation, GeneratorConfig, presets};
+use multigen_models::{Activation, GeneratorConfig, Params, presets};
 use multigen_training::checkpoint::{self, RunFiles};
+use multigen_training::cooperation::{Cooperation, Phase};
+use multigen_training::judging::JudgeTraining;
 use multigen_training::run_config::{DataConfig, RunConfig, TrainingConfig};
 use multigen_training::schedule::Schedule;
 use multigen_training::train::{Images, Surroundings, Trained, train};
@@ -71,6 +73,7 @@ fn config(seed: u64) -> RunConfig {
             mask_weight: 1.0,
             evaluate_every: 5,
             checkpoint_every: 3,
+            cooperation: None,
         },
         device: "cpu".to_owned(),
         seed,
@@ -121,6 +124,79 @@ fn message(result: Result<Trained>) -> String {
 fn figures(trained: &Trained) -> (Vec<(u64, u64)>, String) {
     let history = trained.history.iter().map(|point| (point.loss.to_bits(), point.learning_rate.to_bits())).collect();
     (history, format!("{:?} {:?}", trained.progress.evaluations, trained.progress.best))
+}
+
+/// All three phases, the last two with imagined combinations, in eight steps: 2, 3 and 3.
+fn cooperating() -> RunConfig {
+    let phase = |name: &str, share, weight, classifier_learns| Phase {
+        name: name.to_owned(),
+        share,
+        weight,
+        imagined: if weight > 0.0 { 0.5 } else { 0.0 },
+        classifier_learns,
+    };
+    let phases =
+        vec![phase("alone", 0.25, 0.0, false), phase("fixed", 0.375, 5.0, false), phase("flexible", 0.375, 1.0, true)];
+    let pretraining = JudgeTraining { steps: 2, batch: 8, learning_rate: 1e-3, test_images: 8 };
+    let mut config = config(6);
+    config.training.cooperation = Some(Cooperation { pretraining, phases });
+    config
+}
+
+#[test]
+fn a_run_with_a_classifier_is_stopped_and_gone_on_with_the_same_bytes() {
+    let [straight, stepwise] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let config = cooperating();
+    let once = run(&config, straight.path(), &GO).unwrap();
+    // A classifier that is stopped in its pretraining, a minute's work, starts again; here it is there already.
+    for file in std::fs::read_dir(straight.path()).unwrap().map(|entry| entry.unwrap()) {
+        if file.file_name().to_string_lossy().starts_with("classifier-") {
+            std::fs::copy(file.path(), stepwise.path().join(file.file_name())).unwrap();
+        }
+    }
+    let (in_steps, sittings) = run_step_by_step(&config, stepwise.path());
+    assert_eq!(sittings, 8);
+    assert_eq!(figures(&once), figures(&in_steps));
+    let weights = |cache: &Path| std::fs::read(files(&config, cache).weights()).unwrap();
+    assert_eq!(weights(straight.path()), weights(stepwise.path()));
+    // Warm-ups of two steps, of which the first has half the rate: the schedule starts anew with every phase.
+    let rates: Vec<f64> = once.history.iter().map(|point| point.learning_rate).collect();
+    for first in [0, 2, 5] {
+        assert!((rates[first] - 5e-4).abs() < 1e-12, "{rates:?}");
+    }
+    // Loaded again: the classifier as it was at the end, not as it was pretrained.
+    let again = run(&config, straight.path(), &GO).unwrap();
+    let classifier = |trained: &Trained| values(trained.cooperating.as_ref().unwrap().classifier().params());
+    assert_eq!(classifier(&once), classifier(&again));
+}
+
+#[test]
+fn a_frozen_classifier_stays_as_it_was_and_still_teaches() {
+    let cache = tempfile::tempdir().unwrap();
+    let mut config = cooperating();
+    let classifier = |trained: &Trained| values(trained.cooperating.as_ref().unwrap().classifier().params());
+    let flexible = run(&config, cache.path(), &GO).unwrap();
+    phases_of(&mut config)[2].classifier_learns = false;
+    let fixed = run(&config, cache.path(), &GO).unwrap();
+    phases_of(&mut config)[1].weight = 0.0;
+    phases_of(&mut config)[2].weight = 0.0;
+    let untaught = run(&config, cache.path(), &GO).unwrap();
+    assert_eq!(classifier(&fixed), classifier(&untaught), "nothing reaches a frozen classifier");
+    assert_ne!(classifier(&fixed), classifier(&flexible));
+    assert_ne!(
+        values(fixed.generator.params()),
+        values(untaught.generator.params()),
+        "its reading reaches the generator"
+    );
+}
+
+fn values(params: &Params) -> Vec<f32> {
+    let tensors = params.tensors().unwrap();
+    tensors.values().flat_map(|tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap()).collect()
+}
+
+fn phases_of(config: &mut RunConfig) -> &mut Vec<Phase> {
+    &mut config.training.cooperation.as_mut().unwrap().phases
 }
 
 #[test]

@@ -23,8 +23,9 @@ use multigen_ops::{GradientBuffers, roof, timing, with_portable_path};
 use serde::{Deserialize, Serialize};
 
 use super::workload::Workload;
+use crate::Result;
+use crate::learners::optimiser;
 use crate::run_config::TrainingConfig;
-use crate::{Result, train};
 
 /// Steps before the first one that counts.
 const WARM_UP: usize = 2;
@@ -136,7 +137,8 @@ pub fn measure(request: &Request) -> Result<Measurement> {
 fn ours(workload: &Workload, request: &Request) -> Result<Measurement> {
     let memory_before_bytes = memory("VmRSS:");
     let solver = workload.solver();
-    let mut adam = train::optimiser(workload.params(), solver)?;
+    let params = workload.params().iter().map(|(name, param)| (name.to_owned(), param));
+    let mut adam = optimiser(params, solver)?;
     let mut gradients = GradientBuffers::new(&workload.params().vars());
     let (mut step_ms, mut update_ms) = (Vec::new(), Vec::new());
     for step in 0..WARM_UP + request.n_steps {

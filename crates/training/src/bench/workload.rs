@@ -165,6 +165,7 @@ fn solver(batch: usize) -> TrainingConfig {
         mask_weight: 1.0,
         evaluate_every: 1,
         checkpoint_every: 1,
+        cooperation: None,
     }
 }
 

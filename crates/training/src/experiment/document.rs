@@ -96,9 +96,12 @@ impl Document {
     pub(super) fn solver_table(&self, profile: &str, model: &str) -> Table {
         let mut table = self.training.clone();
         let of_profile = self.profiles.get(profile);
+        let preset = Some(preset_of(model)).filter(|preset| *preset != model);
         let layers = [
+            preset.and_then(|preset| self.solvers.get(preset)),
             self.solvers.get(model),
             of_profile.map(|profile| &profile.training),
+            preset.and_then(|preset| of_profile.and_then(|profile| profile.models.get(preset))),
             of_profile.and_then(|profile| profile.models.get(model)),
         ];
         layers.into_iter().flatten().for_each(|layer| merge_solver(&mut table, layer));
@@ -121,7 +124,7 @@ impl Document {
                 solvers.push((format!("profiles.{name}.models.{model}"), table));
             }
         }
-        let stranger = models.into_iter().find(|(model, _)| !presets::GENERATORS.contains(&model.as_str()));
+        let stranger = models.into_iter().find(|(model, _)| !is_model(model));
         if let Some((model, place)) = stranger {
             return Some((
                 model.clone(),
@@ -146,8 +149,20 @@ pub(super) fn typed_solver(table: Table, model: &str, file: &str) -> Result<Trai
     Ok(config)
 }
 
+/// The preset of a model: its name, or what stands before a `+`. What follows the `+` names an arm that trains the same
+/// network in another way.
+pub(crate) fn preset_of(model: &str) -> &str {
+    model.split_once('+').map_or(model, |(preset, _)| preset)
+}
+
+/// Whether a model has a network.
+pub(super) fn is_model(model: &str) -> bool {
+    presets::GENERATORS.contains(&preset_of(model))
+}
+
 /// The fields of a solver.
-pub(super) const FIELDS: [&str; 11] = [
+pub(super) const FIELDS: [&str; 12] = [
+    "cooperation",
     "steps",
     "batch",
     "learning_rate",

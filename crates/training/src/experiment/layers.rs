@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use multigen_models::presets;
 use toml::{Table, Value};
 
-use super::document::FIELDS;
+use super::document::{FIELDS, is_model};
 use crate::{Error, Result};
 
 /// Lays a profile's data over the document's: what profiles differ in is known before anything is checked.
@@ -56,7 +55,7 @@ pub(super) fn apply_override(
         return Ok(());
     }
     if let Some((model, field)) = key.split_once('.')
-        && presets::GENERATORS.contains(&model)
+        && is_model(model)
     {
         if !FIELDS.contains(&field) {
             return Err(wrong(&format!("no solver field '{field}'; expected one of {}", FIELDS.join(", "))));

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::catalogue::is_path;
 use super::differs::differences;
-use super::document::{self, Document};
+use super::document::{self, Document, is_model};
 use super::layers::{apply_override, lay_profile_data, merge_solver};
 use super::{Catalogue, Experiment, ModelsConfig, PAPER, PHOTOGRAPHS, Request, one_line, results_name};
 use crate::run_config::SetConfig;
@@ -49,7 +49,7 @@ impl Catalogue {
         }
         let mut training = BTreeMap::new();
         for model in &models {
-            if !presets::GENERATORS.contains(&model.as_str()) {
+            if !is_model(model) {
                 let known = presets::GENERATORS.join(", ");
                 return Err(Error::config(
                     &file,

@@ -39,6 +39,17 @@ impl<'a> Images<'a> {
     }
 }
 
+impl Images<'static> {
+    /// Teaches some images of a set, and tests on others of it.
+    ///
+    /// # Errors
+    /// When a factor does not exist.
+    pub(crate) fn parted(set: &ImageSet, train: &[usize], test: &[usize], read: &[&str]) -> Result<Self> {
+        let of = |indices: &[usize]| part(set, |i| indices.binary_search(&i).is_ok());
+        Self::new(Cow::Owned(of(train)?), Cow::Owned(of(test)?), read)
+    }
+}
+
 /// What [`Images::of_one_set`] teaches and tests on, as the end of a sentence.
 pub(crate) const OF_ONE_SET: &str = "all images of the set; its accuracy is that of a twin, trained in the same way on four fifths or more of the photos in all their transforms and tested on the rest";
 

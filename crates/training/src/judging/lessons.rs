@@ -4,15 +4,16 @@ use std::ops::Range;
 
 use candle_core::{Device, Tensor};
 use multigen_data::Factors;
+use multigen_models::ClassifierConfig;
 
 use crate::Result;
 
 /// What a judge learns to read, and a name for what it learns from.
 pub struct Lessons<'a> {
-    /// Height and width of the images.
-    pub image_size: usize,
-    /// The factors that it learns to read, with their numbers of levels.
-    pub heads: Vec<(String, usize)>,
+    /// Who learns, for the cache and for progress: `judge`, `classifier`.
+    pub reader: &'static str,
+    /// Its network, which says what is read.
+    pub network: ClassifierConfig,
     /// A name of the images and of what is done with them: other images are another judge.
     pub identity: String,
     /// What it is trained and tested on, as the end of a sentence.
