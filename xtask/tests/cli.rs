@@ -73,7 +73,7 @@ fn finished() -> &'static Path {
         let results = Path::new(env!("CARGO_TARGET_TMPDIR")).join("finished-results");
         std::fs::remove_dir_all(&results).ok();
         let text = succeeded(&reproduce(&results, &[]));
-        says(&text, &["judge: reads real test images", "operator-affine seed 0: 4 steps", "pictures: ", "report: "]);
+        says(&text, &["judge: reads test images", "operator-affine seed 0: 4 steps", "pictures: ", "report: "]);
         results
     })
 }

@@ -179,7 +179,7 @@ pub fn judge(manifest: &Manifest) -> Option<String> {
     let accuracy: Vec<String> =
         judge.accuracy.iter().map(|(factor, accuracy)| format!("{factor} {}", figure("judge_", *accuracy))).collect();
     Some(format!(
-        "{} Its accuracy on {} real images that it was not trained on: {}.",
+        "{} Its accuracy on {} images that it was not trained on: {}.",
         judge.description,
         thousands(judge.n_images),
         accuracy.join(", ")

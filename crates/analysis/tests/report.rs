@@ -211,7 +211,7 @@ fn every_file_of_the_layout_is_made() {
         "| seeds | 0, 1, 2 |",
         "8 min 32 s",
         "Some CPU, 2 cores",
-        "18,000 real images",
+        "18,000 images that it was not trained on",
         "digit 0.987",
         "&lt;draws> style 9 & no other",
         "- all models: 600 steps instead of 10,000.",

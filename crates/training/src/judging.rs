@@ -131,7 +131,7 @@ impl TrainedJudge {
         let trained = Self::train(lessons, training, around)?;
         trained.save(&path)?;
         if !around.quiet {
-            eprintln!("{}: reads real test images it never saw: {}", lessons.reader, accuracy_text(&trained.record));
+            eprintln!("{}: reads test images it never saw: {}", lessons.reader, accuracy_text(&trained.record));
         }
         Ok(trained)
     }

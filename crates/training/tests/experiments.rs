@@ -37,6 +37,7 @@ fn every_experiment_resolves_in_every_profile_with_all_models() -> Outcome {
                 (true, _) if name.ends_with("cooperative") => 4,
                 (true, _) => 8,
                 (false, "paper") => 1 + usize::from(name.starts_with("mmi")),
+                (false, "smoke") => 5,
                 (false, _) => 6,
             };
             assert_eq!(experiment.models.len(), expected, "{name} {profile}");
@@ -255,11 +256,16 @@ fn a_file_of_the_users_own_must_not_replace_the_projects_results() -> Outcome {
 #[test]
 fn overrides_reach_solvers_of_all_or_one_model_and_the_document() -> Outcome {
     let catalogue = Catalogue::new(folder());
-    let overrides = ["steps=7", "digits-v2.batch=3", "evaluate.sets=[\"train\"]"].map(str::to_owned).to_vec();
+    let overrides =
+        ["training.steps=7", "training.digits-v2.batch=3", "evaluate.sets=[\"train\"]"].map(str::to_owned).to_vec();
     let experiment = catalogue.resolve("digits-result-2", &Request { overrides, ..request("quick") })?;
     assert_eq!(experiment.training["operator-affine"].steps, 7);
     assert_eq!((experiment.training["digits-v2"].steps, experiment.training["digits-v2"].batch), (7, 3));
     assert_eq!(experiment.evaluate.sets, ["train"]);
+    // The same without the table's name.
+    let overrides = ["steps=7", "digits-v2.batch=3"].map(str::to_owned).to_vec();
+    let short = catalogue.resolve("digits-result-2", &Request { overrides, ..request("quick") })?;
+    assert_eq!(short.training, experiment.training);
     for wrong in [
         "steps",
         "nonsense=1",

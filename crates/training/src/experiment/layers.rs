@@ -50,6 +50,8 @@ pub(super) fn apply_override(
         .ok()
         .and_then(|mut table| table.remove("v"))
         .unwrap_or_else(|| Value::String(text.to_owned()));
+    // As `show` prints it: the solver of all models, or of one. Laid over the document it would lie under other layers.
+    let key = key.strip_prefix("training.").unwrap_or(key);
     if FIELDS.contains(&key) {
         solver.0.insert(key.to_owned(), value);
         return Ok(());

@@ -262,7 +262,8 @@ impl Display for CheckReport {
             let problems = counted(self.problems.len(), "problem");
             return writeln!(f, "next: mend the {problems}, then run the same command again");
         }
-        writeln!(f, "next: the set is sound; it stands in an experiment file as\n")?;
+        writeln!(f, "next: the set is sound; an experiment file, for `cargo xtask reproduce FILE.toml`:\n")?;
+        writeln!(f, "parent = \"custom\"\ntitle = \"My pictures\"\n")?;
         writeln!(f, "[dataset]")?;
         let settings = toml::to_string(config).map_err(|_| fmt::Error)?;
         write!(f, "{settings}")
