@@ -37,7 +37,6 @@ fn every_experiment_resolves_in_every_profile_with_all_models() -> Outcome {
                 (true, _) if name.ends_with("cooperative") => 4,
                 (true, _) => 8,
                 (false, "paper") => 1 + usize::from(name.starts_with("mmi")),
-                (false, "smoke") => 5,
                 (false, _) => 6,
             };
             assert_eq!(experiment.models.len(), expected, "{name} {profile}");
