@@ -189,24 +189,10 @@ mod tests {
 
     use super::*;
     use crate::run_config::{DataConfig, SetConfig, TrainingConfig};
-    use crate::schedule::Schedule;
 
     /// A run with `steps` steps and so many training images, written `age` seconds ago; its folder is named `dir`.
     fn run(dir: &str, model: &str, steps: u64, training_images: usize, age: u64) -> TrainedRun {
-        let training = TrainingConfig {
-            steps,
-            batch: 1,
-            learning_rate: 1e-3,
-            beta1: 0.9,
-            beta2: 0.99,
-            weight_decay: 0.0,
-            schedule: Schedule::Constant,
-            reconstruction_weight: 1.0,
-            mask_weight: 0.0,
-            evaluate_every: 1,
-            checkpoint_every: 1,
-            cooperation: None,
-        };
+        let training = TrainingConfig::in_steps(steps);
         let config = RunConfig {
             model: model.to_owned(),
             network: presets::generator(model).unwrap(),

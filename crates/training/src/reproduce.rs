@@ -176,8 +176,9 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
     let folder = results_name(experiment, data);
     let dir = options.results.experiment(&folder);
     let cache = options.results.cache();
-    dir.create()?;
+    // A network that does not fit leaves no folder behind.
     let runs = plan(experiment, data, options)?;
+    dir.create()?;
     let config = experiment.to_toml()?;
     let mut manifest = manifest(experiment, data, options, &runs, (&config, started.0));
     if !dir.holds_figures() {

@@ -187,15 +187,11 @@ pub(crate) fn short_hash(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use multigen_models::presets;
-
-    use super::*;
-
-    #[test]
-    fn sets_without_places_are_hashed_as_they_are_written() {
-        let training = TrainingConfig {
-            steps: 1,
+impl TrainingConfig {
+    /// A solver for tests: this many steps of one image.
+    pub(crate) fn in_steps(steps: u64) -> Self {
+        Self {
+            steps,
             batch: 1,
             learning_rate: 1e-3,
             beta1: 0.9,
@@ -207,7 +203,19 @@ mod tests {
             evaluate_every: 1,
             checkpoint_every: 1,
             cooperation: None,
-        };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use multigen_models::presets;
+
+    use super::*;
+
+    #[test]
+    fn sets_without_places_are_hashed_as_they_are_written() {
+        let training = TrainingConfig::in_steps(1);
         let config = |set: SetConfig| RunConfig {
             model: "digits-v2".to_owned(),
             network: presets::generator("digits-v2").unwrap(),

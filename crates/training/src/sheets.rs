@@ -231,16 +231,20 @@ mod tests {
 
     use super::*;
 
+    /// A portrait generator of 16 pixels with its first weights.
+    fn untrained(set: &ImageSet) -> Generator {
+        let levels: Vec<(String, usize)> = set.factors.iter().map(|f| (f.name.clone(), f.n_levels())).collect();
+        let config = presets::generator_for("portrait", &levels, 16).unwrap();
+        let rng = &mut rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        Generator::new("portrait", &config, &Device::Cpu, rng).unwrap()
+    }
+
     #[test]
     fn a_held_out_pair_has_all_sheets_with_its_cells_framed_and_a_held_out_turn_only_its_row() {
         let named = faces::named("mmi", 16).unwrap();
         let truth = faces::build(&named.config).unwrap();
         let split = Split::new(&truth.factors, &truth.combinations, &named.held_out).unwrap();
-        let levels: Vec<(String, usize)> = truth.factors.iter().map(|f| (f.name.clone(), f.n_levels())).collect();
-        let config = presets::generator_for("portrait", &levels, 16).unwrap();
-        let rng = &mut rand_chacha::ChaCha8Rng::seed_from_u64(1);
-        let generator = Generator::new("portrait", &config, &Device::Cpu, rng).unwrap();
-        let device = Device::Cpu;
+        let (device, generator) = (Device::Cpu, untrained(&truth));
         let drawing = Drawing {
             generator: &generator,
             model: "portrait",
@@ -306,11 +310,7 @@ mod tests {
             rule: multigen_data::Rule::Listed(vec![last.replace("=B", "=A"), last]),
         };
         let split = Split::new(&truth.factors, &truth.combinations, &[held_out]).unwrap();
-        let levels: Vec<(String, usize)> = truth.factors.iter().map(|f| (f.name.clone(), f.n_levels())).collect();
-        let config = presets::generator_for("portrait", &levels, 16).unwrap();
-        let rng = &mut rand_chacha::ChaCha8Rng::seed_from_u64(1);
-        let device = Device::Cpu;
-        let generator = Generator::new("portrait", &config, &device, rng).unwrap();
+        let (device, generator) = (Device::Cpu, untrained(&truth));
         let drawing = Drawing {
             generator: &generator,
             model: "portrait",
