@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use candle_core::Device;
+use candle_core::{DType, Device};
 use multigen_data::sets::digits;
 use multigen_data::{DigitsConfig, ImageSet, MnistSource, Part, Split};
 use multigen_measure::Commit;
@@ -188,6 +188,55 @@ fn a_frozen_classifier_stays_as_it_was_and_still_teaches() {
         values(untaught.generator.params()),
         "its reading reaches the generator"
     );
+}
+
+#[test]
+fn a_classifier_learns_in_the_phase_that_says_so_and_in_no_other() {
+    let cache = tempfile::tempdir().unwrap();
+    let config = cooperating();
+    // Pretrained by a run to the end, whose own weights are forgotten.
+    run(&config, cache.path(), &GO).unwrap();
+    std::fs::remove_dir_all(files(&config, cache.path()).dir()).unwrap();
+    // Every sitting goes one step further, and leaves the weights before the next one.
+    let classifier: Vec<Vec<f32>> = (1..=7)
+        .map(|step| {
+            assert!(
+                matches!(run(&config, cache.path(), &STOP), Err(Error::Interrupted { step: at, .. }) if at == step)
+            );
+            let last =
+                checkpoint::load(&files(&config, cache.path()).last(), &config.hash().unwrap()).unwrap().unwrap();
+            let mut weights: Vec<_> = last.weights.iter().filter(|(name, _)| name.starts_with("classifier.")).collect();
+            weights.sort_by_key(|(name, _)| *name);
+            assert!(!weights.is_empty());
+            // The optimiser starts anew with each phase.
+            let n_updates = step - [0, 2, 5].into_iter().filter(|first| *first <= step).max().unwrap();
+            assert_eq!(
+                last.optimiser["adam.t"].to_dtype(DType::U32).unwrap().to_vec1::<u32>().unwrap(),
+                [n_updates as u32]
+            );
+            weights.iter().flat_map(|(_, tensor)| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap()).collect()
+        })
+        .collect();
+    // Alone in steps 0 and 1, fixed in 2, 3 and 4, flexible from 5 on.
+    for step in 2..=5 {
+        assert!(classifier[step - 1] == classifier[0], "before step {step}");
+    }
+    assert!(classifier[5] != classifier[0] && classifier[6] != classifier[5]);
+}
+
+#[test]
+fn what_is_drawn_is_measured_against_the_truth_and_learned_from_what_is_shown() {
+    let (set, split, _) = data();
+    let black = ImageSet { images: vec![0.0; set.images.len()], ..set.clone() };
+    let against = |truth: &ImageSet| {
+        let cache = tempfile::tempdir().unwrap();
+        let around = Surroundings { device: &Device::Cpu, interrupt: &GO, quiet: true, commit: None };
+        train(&config(7), Images { set, truth }, split, cache.path(), around).unwrap()
+    };
+    let (own, other) = (against(set), against(&black));
+    assert_eq!(figures(&own).0, figures(&other).0);
+    assert!(own.progress.evaluations.iter().zip(&other.progress.evaluations).all(|(a, b)| a.psnr_db != b.psnr_db));
+    assert!(!own.progress.evaluations.is_empty());
 }
 
 fn values(params: &Params) -> Vec<f32> {
