@@ -6,6 +6,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 mod finite_differences;
+mod oracle;
+
+use oracle::{assert_close, flat};
 
 const CPU: &Device = &Device::Cpu;
 
@@ -13,18 +16,6 @@ fn random(rng: &mut ChaCha8Rng, dims: &[usize]) -> Var {
     let len = dims.iter().product();
     let values: Vec<f32> = (0..len).map(|_| rng.random_range(-1.0f32..1.0)).collect();
     Var::from_vec(values, dims, CPU).unwrap()
-}
-
-fn flat(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
-
-fn assert_close(what: &str, found: &[f32], exact: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), exact.len(), "{what}");
-    let scale = exact.iter().fold(1e-30f64, |max, v| max.max(v.abs()));
-    for (f, e) in found.iter().zip(exact) {
-        assert!((f64::from(*f) - e).abs() <= tolerance * scale, "{what}: {f} for {e}");
-    }
 }
 
 /// x = [1 2], w = [[3 4] [5 6]], b = [10 20]: 1·3 + 2·4 + 10 = 21, 1·5 + 2·6 + 20 = 37.

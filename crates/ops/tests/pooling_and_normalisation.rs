@@ -7,6 +7,10 @@ use ops::{DropoutConfig, Error, LocalResponseNormConfig, MaxPool2dConfig};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+mod oracle;
+
+use oracle::{assert_close, flat};
+
 const CPU: &Device = &Device::Cpu;
 
 type Run<'a> = &'a (dyn Fn(&Tensor) -> ops::Result<Tensor> + Sync);
@@ -19,21 +23,8 @@ fn pick(rng: &mut ChaCha8Rng, from: &[usize]) -> usize {
     from[rng.random_range(0..from.len())]
 }
 
-fn flat(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
-
 fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&v| f64::from(v)).collect()
-}
-
-fn assert_close(what: &str, found: &[f32], exact: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), exact.len(), "{what}");
-    let scale = exact.iter().fold(1e-30f64, |max, v| max.max(v.abs()));
-    for (i, (&f, &e)) in found.iter().zip(exact).enumerate() {
-        let error = (f64::from(f) - e).abs() / scale;
-        assert!(error <= tolerance, "{what}: [{i}] {f} for {e}");
-    }
 }
 
 /// The result and the gradient of Σ y·direction, of which as much is taken as y has elements.

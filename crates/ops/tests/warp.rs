@@ -8,6 +8,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 mod finite_differences;
+mod oracle;
+
+use oracle::{assert_close, flat};
 
 const CPU: &Device = &Device::Cpu;
 
@@ -18,19 +21,6 @@ const RUNS: [Run; 2] = [ops::warp, ops::warp_portable];
 fn random(rng: &mut ChaCha8Rng, dims: &[usize], scale: f32) -> Var {
     let values: Vec<f32> = (0..dims.iter().product()).map(|_| rng.random_range(-scale..scale)).collect();
     Var::from_vec(values, dims, CPU).unwrap()
-}
-
-fn flat(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
-
-fn assert_close(what: &str, found: &[f32], exact: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), exact.len(), "{what}");
-    let scale = exact.iter().fold(1e-30f64, |max, v| max.max(v.abs()));
-    for (i, (&f, &e)) in found.iter().zip(exact).enumerate() {
-        let error = (f64::from(f) - e).abs() / scale;
-        assert!(error <= tolerance, "{what}: [{i}] {f} for {e}");
-    }
 }
 
 /// The result, and the gradients of Σ out·direction by images and flow.

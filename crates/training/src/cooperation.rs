@@ -21,7 +21,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::judging::{Images, JudgeTraining, Lessons, TrainedJudge, heads};
-use crate::run_config::RunConfig;
+use crate::run_config::{RunConfig, SetConfig};
 use crate::train::Surroundings;
 use crate::{Error, Result};
 
@@ -168,10 +168,15 @@ impl Cooperating {
     ///
     /// # Errors
     /// When the device has no room.
-    pub(crate) fn untrained(cooperation: &Cooperation, set: &ImageSet, device: &Device) -> Result<Self> {
+    pub(crate) fn untrained(
+        run: &RunConfig,
+        cooperation: &Cooperation,
+        set: &ImageSet,
+        device: &Device,
+    ) -> Result<Self> {
         let params = cooperation.params(device);
         let mut rng = keyed_rng(0, "judge weights", 0);
-        let classifier = Classifier::new(CLASSIFIER, &network(set)?, params, &mut rng)?;
+        let classifier = Classifier::new(CLASSIFIER, &network(&run.data.set, set)?, params, &mut rng)?;
         let pretrained =
             JudgeRecord { description: String::new(), n_images: 0, accuracy: BTreeMap::new(), commit: None };
         Ok(Self { classifier, learns: cooperation.classifier_learns(), pretrained })
@@ -209,7 +214,7 @@ impl Cooperating {
 
 /// What the classifier of a run learns from before the run: the training images. It is tested on all others.
 fn lessons<'a>(run: &RunConfig, set: &'a ImageSet, split: &'a Split) -> Result<Lessons<'a>> {
-    let network = network(set)?;
+    let network = network(&run.data.set, set)?;
     let names: Vec<String> = network.factors().into_iter().map(|(factor, _)| factor).collect();
     let identity = serde_json::to_string(&(&run.data_sha256, &run.data.held_out, &names))
         .map_err(|e| Error::config(CLASSIFIER, e.to_string()))?;
@@ -230,10 +235,10 @@ fn training_images(set: &ImageSet, split: &Split, read: &[&str]) -> Result<Image
     Images::parted(set, &split.train, &others, read)
 }
 
-/// The classifier for a set: of all factors but the session, which is drawn anew for every person.
-fn network(set: &ImageSet) -> Result<ClassifierConfig> {
-    let read: Vec<&str> =
-        set.factors.iter().map(|factor| factor.name.as_str()).filter(|name| *name != "session").collect();
+/// The classifier for a set: of all factors that can be read.
+fn network(config: &SetConfig, set: &ImageSet) -> Result<ClassifierConfig> {
+    let names = set.factors.iter().map(|factor| factor.name.as_str());
+    let read: Vec<&str> = names.filter(|name| config.is_readable(name)).collect();
     let network = presets::compact_classifier(&heads(&set.factors, &read)?, set.height);
     network.validate(presets::COMPACT_CLASSIFIER)?;
     Ok(ClassifierConfig::AlexNet(network))

@@ -262,11 +262,10 @@ impl Data {
         })
     }
 
-    /// The factors that a judge reads: all but the session of faces, which differs from person to person, so that nothing in
-    /// an image says which one it is. What a set of the user's own means by that word nobody knows.
+    /// The factors that a judge reads.
     fn read_factors(&self) -> Vec<&str> {
-        let is_read = |name: &&str| *name != "session" || !matches!(self.config, SetConfig::Faces { .. });
-        self.set.factors.iter().map(|factor| factor.name.as_str()).filter(is_read).collect()
+        let names = self.set.factors.iter().map(|factor| factor.name.as_str());
+        names.filter(|name| self.config.is_readable(name)).collect()
     }
 
     /// What the baselines of this set are.

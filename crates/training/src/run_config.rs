@@ -117,6 +117,14 @@ pub enum SetConfig {
     Custom(CustomConfig),
 }
 
+impl SetConfig {
+    /// Whether a factor can be read off an image: all but the session of faces, which differs from person to person, so that
+    /// nothing in an image says which one it is. What a set of the user's own means by that word nobody knows.
+    pub(crate) fn is_readable(&self, factor: &str) -> bool {
+        factor != "session" || !matches!(self, Self::Faces { .. })
+    }
+}
+
 impl Display for SetConfig {
     /// In a few words: `kdef-3emo at 71×71 pixels`.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

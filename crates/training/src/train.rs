@@ -213,7 +213,7 @@ pub fn estimate_seconds(run: &RunConfig, set: &ImageSet, split: &Split, device: 
     let generator = Generator::new(&run.model, &run.network, device, &mut keyed_rng(run.seed, "weights", 0))?;
     let cooperating = match &config.cooperation {
         None => None,
-        Some(cooperation) => Some(Cooperating::untrained(cooperation, set, device)?),
+        Some(cooperation) => Some(Cooperating::untrained(run, cooperation, set, device)?),
     };
     let learners = Learners {
         generator: &generator,
