@@ -38,12 +38,18 @@ const KERNELS: [usize; 3] = [5, 3, 3];
 /// Width of the features that the score is made of.
 const WIDTH: usize = 128;
 const SLOPE: f64 = 0.2;
+const LEAKY: Activated = Activated::LeakyRelu(SLOPE);
 
 /// A discriminator with its parameters.
 #[derive(Debug)]
 pub struct Discriminator {
     config: DiscriminatorConfig,
     params: Params,
+    layers: Layers,
+}
+
+#[derive(Debug, Clone)]
+struct Layers {
     convs: Vec<Conv2d>,
     fc: Linear,
     score: Linear,
@@ -80,7 +86,7 @@ impl Discriminator {
             let name = format!("levels.{factor}.weight");
             tables.push(params.create(&name, &[*levels, WIDTH], Filling::Xavier, Multipliers::default(), rng)?);
         }
-        Ok(Self { config: config.clone(), params, convs, fc, score, tables })
+        Ok(Self { config: config.clone(), params, layers: Layers { convs, fc, score, tables } })
     }
 
     /// The same network with the same parameters, shared, that passes gradients on to its images and computes none for
@@ -105,30 +111,78 @@ impl Discriminator {
     /// # Errors
     /// When the images have another size, or a level does not exist.
     pub fn forward(&self, images: &Tensor, levels: &LevelTable) -> Result<Tensor> {
+        self.check(images, levels)?;
+        let layers = self.layers()?;
+        let mut x = images.clone();
+        for conv in &layers.convs {
+            x = conv.forward(&x, &LEAKY)?; // [n, c, h/2, w/2]
+        }
+        let features = layers.fc.forward(&x.flatten_from(1)?, &LEAKY)?; // [n, WIDTH]
+        let score = layers.score.forward(&features, &Activated::Linear)?.squeeze(1)?; // [n]
+        layers.project(score, &features, levels)
+    }
+
+    /// The slope of the scores along a direction for every image, ⟨∇s(x), d⟩. It depends on the weights as the gradient does, so that a
+    /// penalty on it needs no gradient of a gradient: a change is carried through the layers as their input is, without
+    /// biases, and through a rectifier by the slope that it has there.
+    ///
+    /// # Shapes
+    /// `images` and `directions` [n, 3, s, s], `levels` n rows → [n].
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn slope_along(&self, images: &Tensor, directions: &Tensor, levels: &LevelTable) -> Result<Tensor> {
+        self.check(images, levels)?;
+        let layers = self.layers()?;
+        let (mut x, mut change) = (images.clone(), directions.clone());
+        for conv in &layers.convs {
+            x = conv.forward(&x, &LEAKY)?.detach();
+            change = (conv.tangent(&change)? * slopes(&x)?)?;
+        }
+        let features = layers.fc.forward(&x.flatten_from(1)?, &LEAKY)?.detach();
+        let change = (layers.fc.tangent(&change.flatten_from(1)?)? * slopes(&features)?)?; // [n, WIDTH]
+        let slope = layers.score.tangent(&change)?.squeeze(1)?; // [n]
+        layers.project(slope, &change, levels)
+    }
+
+    fn check(&self, images: &Tensor, levels: &LevelTable) -> Result<()> {
         levels.check(NETWORK, &self.config.factors)?;
         let expected = [CHANNELS[0], self.config.image_size, self.config.image_size];
-        if !matches!(images.dims(), [n, image @ ..] if *n == levels.len() && *image == expected) {
-            return Err(Error::Images { network: NETWORK.to_owned(), expected, found: images.dims().to_vec() });
+        match images.dims() {
+            [n, image @ ..] if *n == levels.len() && *image == expected => Ok(()),
+            found => Err(Error::Images { network: NETWORK.to_owned(), expected, found: found.to_vec() }),
         }
-        let leaky = Activated::LeakyRelu(SLOPE);
-        let mut x = images.clone();
-        for conv in &self.convs {
-            x = match self.config.spectral_norm {
-                true => conv.of_norm_one()?.forward(&x, &leaky)?,
-                false => conv.forward(&x, &leaky)?,
-            }; // [n, c, h/2, w/2]
+    }
+
+    /// The layers as they act: divided by their norms, where the description says so.
+    fn layers(&self) -> Result<Layers> {
+        if !self.config.spectral_norm {
+            return Ok(self.layers.clone());
         }
-        let x = x.flatten_from(1)?;
-        let normalised =
-            |layer: &Linear| if self.config.spectral_norm { layer.of_norm_one() } else { Ok(layer.clone()) };
-        let features = normalised(&self.fc)?.forward(&x, &leaky)?; // [n, WIDTH]
-        let mut score = normalised(&self.score)?.forward(&features, &Activated::Linear)?.squeeze(1)?; // [n]
+        let Layers { convs, fc, score, tables } = &self.layers;
+        Ok(Layers {
+            convs: convs.iter().map(Conv2d::of_norm_one).collect::<Result<_>>()?,
+            fc: fc.of_norm_one()?,
+            score: score.of_norm_one()?,
+            tables: tables.iter().map(of_norm_one).collect::<Result<_>>()?,
+        })
+    }
+}
+
+impl Layers {
+    /// Adds what the labels say of the features: `score` [n], `features` [n, WIDTH] → [n].
+    fn project(&self, mut score: Tensor, features: &Tensor, levels: &LevelTable) -> Result<Tensor> {
         for (factor_idx, table) in self.tables.iter().enumerate() {
-            let table = if self.config.spectral_norm { of_norm_one(table)? } else { table.clone() };
-            let rows = levels.indices(factor_idx, self.params.device())?;
-            let vectors = table.index_select(&rows, 0)?; // [n, WIDTH]
-            score = (score + (vectors * &features)?.sum(1)?)?;
+            let vectors = table.index_select(&levels.indices(factor_idx, features.device())?, 0)?; // [n, WIDTH]
+            score = (score + (vectors * features)?.sum(1)?)?;
         }
         Ok(score)
     }
+}
+
+/// The slope of the leaky rectifier that gave these values, at each of them.
+fn slopes(values: &Tensor) -> Result<Tensor> {
+    let is_positive = values.gt(0.0)?;
+    let steep = values.ones_like()?;
+    Ok(is_positive.where_cond(&steep, &(&steep * SLOPE)?)?)
 }

@@ -65,6 +65,11 @@ impl Linear {
         Ok(Self { weight: of_norm_one(&self.weight)?, bias: self.bias.clone() })
     }
 
+    /// What the layer does to a small change of its input, before any activation: the same without its bias.
+    pub(crate) fn tangent(&self, change: &Tensor) -> Result<Tensor> {
+        Ok(ops::linear(change, &self.weight, None)?)
+    }
+
     /// `[n, in]` → `[n, out]`.
     pub(crate) fn forward(&self, x: &Tensor, activation: &Activated) -> Result<Tensor> {
         self.forward_as(x, &[self.bias.elem_count()], activation)
@@ -183,6 +188,11 @@ impl Conv2d {
     /// The layer with its weights, as a matrix [out, in·k·k], divided by their spectral norm.
     pub(crate) fn of_norm_one(&self) -> Result<Self> {
         Ok(Self { weight: of_norm_one(&self.weight)?, bias: self.bias.clone(), config: self.config })
+    }
+
+    /// What the layer does to a small change of its input, before any activation: the same without its bias.
+    pub(crate) fn tangent(&self, change: &Tensor) -> Result<Tensor> {
+        Ok(ops::conv2d(change, &self.weight, None, self.config)?)
     }
 
     pub(crate) fn forward(&self, x: &Tensor, activation: &Activated) -> Result<Tensor> {

@@ -107,7 +107,15 @@ fn gradients_are_the_slopes_of_the_score() -> Outcome {
         for (name, var) in &vars {
             let direction: Vec<f32> = (0..var.elem_count()).map(|_| rng.random_range(-1.0f32..1.0)).collect();
             let direction = Tensor::from_vec(direction, var.shape(), CPU)?;
-            let slope = (gradients.get(var).ok_or("no gradient")? * &direction)?.sum_all()?.to_scalar::<f32>()?;
+            let gradient = gradients.get(var).ok_or("no gradient")?;
+            if spectral_norm && name.ends_with("weight") {
+                // Larger weights are the same layer, so the gradient has no part along the weights themselves.
+                let along = (gradient * var.as_tensor())?.sum_all()?.to_scalar::<f32>()?.abs();
+                let sizes = [gradient, var.as_tensor()].map(|x| x.sqr()?.sum_all()?.sqrt()?.to_scalar::<f32>());
+                let [gradient, weight] = sizes;
+                assert!(along < 1e-3 * gradient? * weight?, "{name}: {along}");
+            }
+            let slope = (gradient * &direction)?.sum_all()?.to_scalar::<f32>()?;
             let own = var.as_detached_tensor().copy()?;
             let at = |step: f64| -> Result<f64, Box<dyn Error>> {
                 var.set(&(&own + (&direction * step)?)?)?;
@@ -120,6 +128,24 @@ fn gradients_are_the_slopes_of_the_score() -> Outcome {
             let tolerance = 0.04 * measured.abs() + 0.02;
             assert!((f64::from(slope) - measured).abs() < tolerance, "{name} {spectral_norm}: {slope} {measured}");
         }
+    }
+    Ok(())
+}
+
+/// ⟨∇s(x), d⟩ by candle's gradient of the score.
+#[test]
+fn the_slope_along_a_direction_is_that_of_the_gradient() -> Outcome {
+    let levels = levels(&[[1, 1], [3, 0]])?;
+    for spectral_norm in [true, false] {
+        let net = build(spectral_norm)?;
+        let image = Var::from_tensor(&images(2, 7)?)?;
+        let direction = (images(2, 8)? - 0.5)?;
+        let gradient = net.forward(image.as_tensor(), &levels)?.sum_all()?.backward()?;
+        let exact =
+            (gradient.get(&image).ok_or("no gradient")? * &direction)?.flatten_from(1)?.sum(1)?.to_vec1::<f32>()?;
+        let found = net.slope_along(image.as_tensor(), &direction, &levels)?.to_vec1::<f32>()?;
+        assert!(exact.iter().all(|slope| slope.abs() > 1e-3), "{exact:?}");
+        assert!(found.iter().zip(&exact).all(|(a, b)| (a - b).abs() < 1e-4 * b.abs().max(1.0)), "{found:?} {exact:?}");
     }
     Ok(())
 }

@@ -8,7 +8,9 @@
 //! | [`schedule`] | learning-rate schedules |
 //! | [`objective`] | what a generator minimises |
 //! | [`train`] | the loop |
-//! | [`cooperation`], `learners` | a classifier that takes part; all that learns in a run |
+//! | [`phases`] | when which term of the loss counts for how much |
+//! | [`cooperation`], [`adversarial`] | a classifier, a discriminator that takes part |
+//! | `learners`, `diagnostics` | all that learns in a run; what to look at while a discriminator takes part |
 //! | [`checkpoint`] | what a stopped run leaves behind |
 //! | [`judging`] | the judge: trained, cached, tested |
 //! | [`evaluate`] | figures of drawn images |
@@ -20,11 +22,13 @@
 //! | [`bench`](mod@bench) | timed training steps |
 //! | [`device`], [`progress`] | `--device`; the bar |
 
+pub mod adversarial;
 pub mod bench;
 pub mod checkpoint;
 pub mod cooperation;
 pub mod dataset;
 pub mod device;
+mod diagnostics;
 pub mod error;
 pub mod evaluate;
 pub mod experiment;
@@ -34,6 +38,7 @@ pub mod judging;
 mod learners;
 mod mouths;
 pub mod objective;
+pub mod phases;
 pub mod progress;
 pub mod provenance;
 pub mod reproduce;
