@@ -16,12 +16,14 @@
 //! | [`evaluate`] | figures of drawn images |
 //! | `mouths`, `sheets` | mouths of drawn faces; pictures in the research's layout |
 //! | [`reproduce`] | an experiment from its file to its results folder |
+//! | [`ablation`] | the full model, and the same with something left out |
 //! | [`faces_check`] | whether the drawn faces are hard enough |
 //! | [`generate`] | images from a trained model |
 //! | [`provenance`] | commit, command, machine |
 //! | [`bench`](mod@bench) | timed training steps |
 //! | [`device`], [`progress`] | `--device`; the bar |
 
+pub mod ablation;
 pub mod adversarial;
 pub mod bench;
 pub mod checkpoint;

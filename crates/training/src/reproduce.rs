@@ -286,7 +286,8 @@ fn manifest(
             }
         })
         .collect();
-    let notes = [experiment.about.reference.clone()].into_iter().filter(|note| !note.is_empty()).collect();
+    let varies = format!("What differs between the models: {}.", experiment.about.varies.trim_end_matches('.'));
+    let notes = [experiment.about.reference.clone(), varies].into_iter().filter(|note| !note.is_empty()).collect();
     Manifest {
         experiment: experiment.name.clone(),
         title: experiment.title.clone(),
