@@ -7,8 +7,10 @@
 //! results/faces-check.md                          how hard the drawn faces are
 //! results/cache/                                  runs and judges, ignored by git
 //! results/<experiment>/config.toml  manifest.json  metrics.csv  metrics.csv.gz  history.csv  evaluations.csv
+//!                      confusion.csv                           of experiments on classifiers
 //!                      samples/<model>-seed<k>.safetensors  samples/<model>-seed<k>-sheets.safetensors
-//!                      grid-<model>.png  sheet-<model>-<slug>.png  mouth.png  loss.png  psnr.png  table.csv  summary.md
+//!                      grid-<model>.png  sheet-<model>-<slug>.png  mouth.png  loss.png  psnr.png  confusion-<arm>-<factor>.png
+//!                      accuracy.png  table.csv  summary.md
 //!                      (made by analysis)
 //! ```
 
@@ -156,6 +158,11 @@ impl ExperimentDir {
         self.root.join("evaluations.csv")
     }
 
+    /// The [`ConfusionRow`](crate::ConfusionRow)s of classifiers.
+    pub fn confusion(&self) -> PathBuf {
+        self.root.join("confusion.csv")
+    }
+
     /// The [`Samples`](crate::Samples) of one run.
     pub fn samples(&self, model: &str, seed: u64) -> PathBuf {
         self.root.join("samples").join(format!("{model}-seed{seed}.safetensors"))
@@ -191,6 +198,16 @@ impl ExperimentDir {
         self.root.join("psnr.png")
     }
 
+    /// What one arm's classifiers took for what.
+    pub fn confusion_figure(&self, arm: &str, factor: &str) -> PathBuf {
+        self.root.join(format!("confusion-{arm}-{factor}.png"))
+    }
+
+    /// The accuracy of classifiers as training images shrink.
+    pub fn accuracy_figure(&self) -> PathBuf {
+        self.root.join("accuracy.png")
+    }
+
     /// The table of means and intervals.
     pub fn table(&self) -> PathBuf {
         self.root.join("table.csv")
@@ -208,8 +225,9 @@ impl ExperimentDir {
     /// A folder cannot be read, or a file cannot be deleted.
     pub fn remove_all_but(&self, kept: &[PathBuf]) -> Result<()> {
         let is_picture = |name: &str| {
-            let named = [self.mouth_figure(), self.loss_figure(), self.psnr_figure()];
-            let of_model = ["grid-", "sheet-"].iter().any(|kind| name.starts_with(kind)) && name.ends_with(".png");
+            let named = [self.mouth_figure(), self.loss_figure(), self.psnr_figure(), self.accuracy_figure()];
+            let of_model =
+                ["grid-", "sheet-", "confusion-"].iter().any(|kind| name.starts_with(kind)) && name.ends_with(".png");
             of_model || named.iter().any(|path| path.ends_with(name))
         };
         let is_sample = |name: &str| name.ends_with(".safetensors");
@@ -270,6 +288,8 @@ mod tests {
             dir.mouth_figure(),
             dir.loss_figure(),
             dir.psnr_figure(),
+            dir.confusion_figure("m", "emotion"),
+            dir.accuracy_figure(),
             dir.sheets("m", 0),
             dir.samples("m", 1),
         ];

@@ -69,16 +69,16 @@ impl Learners<'_> {
     /// # Errors
     /// When the device has no room.
     pub fn optimiser(&self, config: &TrainingConfig) -> Result<Adam> {
-        optimiser(self.iter(), config)
+        optimiser(self.iter(), (config.beta1, config.beta2))
     }
 }
 
-/// An Adam over parameters with their multipliers.
+/// An Adam over parameters with their multipliers, and its decays of the first and second moment.
 pub(crate) fn optimiser<'a>(
     params: impl Iterator<Item = (String, &'a Param)>,
-    config: &TrainingConfig,
+    (beta1, beta2): (f64, f64),
 ) -> Result<Adam> {
-    let adam = AdamConfig { beta1: config.beta1, beta2: config.beta2, eps: EPSILON };
+    let adam = AdamConfig { beta1, beta2, eps: EPSILON };
     let params = params
         .map(|(name, param)| AdamParam {
             name,

@@ -14,6 +14,8 @@
 //! | [`evaluate`] | figures of drawn images |
 //! | `mouths`, `sheets` | mouths of drawn faces; pictures in the research's layout |
 //! | [`reproduce`] | an experiment from its file to its results folder |
+//! | [`classification`] | experiments whose arms are classifiers |
+//! | [`kind`] | one type for every kind of experiment |
 //! | [`faces_check`] | whether the drawn faces are hard enough |
 //! | [`generate`] | images from a trained model |
 //! | [`provenance`] | commit, command, machine |
@@ -22,6 +24,7 @@
 
 pub mod bench;
 pub mod checkpoint;
+pub mod classification;
 pub mod cooperation;
 pub mod dataset;
 pub mod device;
@@ -31,6 +34,7 @@ pub mod experiment;
 pub mod faces_check;
 pub mod generate;
 pub mod judging;
+pub mod kind;
 mod learners;
 mod mouths;
 pub mod objective;
@@ -44,3 +48,4 @@ pub mod train;
 
 pub use error::{Error, Result};
 pub use experiment::{Catalogue, Experiment, Request};
+pub use kind::AnyExperiment;

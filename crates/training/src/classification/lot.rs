@@ -1,0 +1,157 @@
+//! The real training images of one seed: what no rule holds out, of the persons that were drawn.
+
+use std::collections::BTreeSet;
+
+use multigen_data::randomness::keyed_rng;
+use multigen_data::{Combination, Factor, Factors, ImageSet, Split};
+use rand::seq::SliceRandom;
+
+use super::Classification;
+use crate::dataset::Data;
+use crate::{Error, Result};
+
+/// The name of the factor of persons.
+const PERSON: &str = "person";
+/// The name of the factor whose first level moves no pixel.
+const TRANSFORM: &str = "transform";
+
+/// The real images of one seed that may be trained on.
+pub(super) struct Lot<'a> {
+    set: &'a ImageSet,
+    /// The set's split.
+    pub split: Split,
+    /// Training images of the persons drawn, in all transforms.
+    train: Vec<usize>,
+    /// Levels of the persons drawn; none where all take part.
+    drawn: Option<BTreeSet<usize>>,
+    upright: bool,
+}
+
+impl<'a> Lot<'a> {
+    /// Draws what a seed may train on.
+    ///
+    /// # Errors
+    /// When more persons are asked for than there are, or the split is impossible.
+    pub fn new(experiment: &Classification, data: &'a Data, seed: u64) -> Result<Self> {
+        let set = data.set();
+        let rules = data.for_seed(&experiment.data, seed).held_out;
+        let split = Split::new(&set.factors, &set.combinations, &rules)?;
+        let mut train = split.train.clone();
+        let mut drawn = None;
+        if let Some(n) = experiment.draw.persons {
+            let place = set.factors.position(PERSON)?;
+            let there: BTreeSet<usize> = train.iter().map(|&i| set.combinations[i][place]).collect();
+            let mut persons: Vec<usize> = there.into_iter().collect();
+            if n > persons.len() {
+                let problem = format!("{n} persons of {} that have training images; lower it", persons.len());
+                return Err(Error::config("draw.persons", problem));
+            }
+            persons.shuffle(&mut keyed_rng(seed, "training persons", 0));
+            let persons: BTreeSet<usize> = persons.into_iter().take(n).collect();
+            train.retain(|&i| persons.contains(&set.combinations[i][place]));
+            drawn = Some(persons);
+        }
+        Ok(Self { set, split, train, drawn, upright: experiment.draw.upright })
+    }
+
+    /// The real images, upright or, with `rotations`, in all transforms of the set. What they show none of is no level of
+    /// theirs, and a transform that all of them have is no factor; the factors that are read keep all their levels.
+    ///
+    /// # Errors
+    /// When there is no image.
+    pub fn real(&self, rotations: bool, reads: &[String]) -> Result<ImageSet> {
+        let shown: Vec<usize> =
+            self.train.iter().copied().filter(|&i| rotations || !self.upright || self.is_upright(i)).collect();
+        if shown.is_empty() {
+            return Err(Error::config("data", "no training image is left; hold out less"));
+        }
+        let set = part(self.set, &shown)?;
+        if self.drawn.is_none() && !self.upright { Ok(set) } else { reduced(&set, reads) }
+    }
+
+    /// Images of the set that are not among the persons drawn.
+    pub fn of_other_persons(&self) -> Vec<usize> {
+        let Some(drawn) = &self.drawn else { return Vec::new() };
+        let Ok(place) = self.set.factors.position(PERSON) else { return Vec::new() };
+        let is_other = |&i: &usize| !drawn.contains(&self.set.combinations[i][place]);
+        (0..self.set.len()).filter(is_other).filter(|&i| !self.upright || self.is_upright(i)).collect()
+    }
+
+    /// The held-out images of the set.
+    pub fn held_out(&self) -> Vec<usize> {
+        let held_out: BTreeSet<usize> = self.split.held_out.iter().flat_map(|(_, images)| images).copied().collect();
+        held_out.into_iter().filter(|&i| !self.upright || self.is_upright(i)).collect()
+    }
+
+    fn is_upright(&self, i: usize) -> bool {
+        self.set.factors.position(TRANSFORM).is_ok_and(|place| self.set.combinations[i][place] == 0)
+    }
+}
+
+/// Some images of a set.
+///
+/// # Errors
+/// When an index does not exist.
+pub(super) fn part(set: &ImageSet, chosen: &[usize]) -> Result<ImageSet> {
+    let combinations = chosen.iter().filter_map(|&i| set.combinations.get(i).cloned()).collect();
+    Ok(ImageSet { images: set.gather(chosen)?.images, masks: None, combinations, ..set.clone() })
+}
+
+/// A set with the levels that its images show, without factors that have one level; `kept` factors stay as they are.
+fn reduced(set: &ImageSet, kept: &[String]) -> Result<ImageSet> {
+    let mut factors = Vec::new();
+    // Per factor that stays: its place, and the new number of each level.
+    let mut places: Vec<(usize, Vec<usize>)> = Vec::new();
+    for (place, factor) in set.factors.iter().enumerate() {
+        let shown: BTreeSet<usize> = set.combinations.iter().map(|combination| combination[place]).collect();
+        if kept.contains(&factor.name) {
+            places.push((place, (0..factor.n_levels()).collect()));
+            factors.push(factor.clone());
+        } else if shown.len() > 1 {
+            let number = |level| shown.range(..level).count();
+            places.push((place, (0..factor.n_levels()).map(number).collect()));
+            factors.push(Factor::new(&factor.name, shown.iter().map(|&level| factor.levels[level].clone())));
+        }
+    }
+    let renamed = |combination: &Combination| {
+        Combination(places.iter().map(|(place, numbers)| numbers[combination[*place]]).collect())
+    };
+    Ok(ImageSet {
+        factors: Factors::new(factors)?,
+        combinations: set.combinations.iter().map(renamed).collect(),
+        ..set.clone()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three persons, two emotions, two transforms; image i has the pixel i.
+    fn set() -> ImageSet {
+        let factors = Factors::new(vec![
+            Factor::numbered(PERSON, 3),
+            Factor::new("emotion", ["happy", "sad"]),
+            Factor::new(TRANSFORM, ["identity", "rotate-90"]),
+        ])
+        .unwrap();
+        let combinations: Vec<Combination> = factors.combinations().collect();
+        let images = (0..12).map(|i| i as f32).collect();
+        ImageSet { factors, channels: 1, height: 1, width: 1, images, masks: None, combinations }
+    }
+
+    #[test]
+    fn levels_that_are_not_shown_go_and_those_that_are_read_stay() {
+        // Images 4, 8 and 10: persons 1, 2, 2, emotions 0, 0, 1, all upright.
+        let chosen = part(&set(), &[4, 8, 10]).unwrap();
+        let small = reduced(&chosen, &["emotion".to_owned()]).unwrap();
+        assert_eq!(small.factors.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), [PERSON, "emotion"]);
+        assert_eq!(small.factors.as_slice()[0].levels, ["1", "2"]);
+        assert_eq!(small.combinations, [vec![0, 0], vec![1, 0], vec![1, 1]].map(Combination));
+        assert_eq!(small.images, [4.0, 8.0, 10.0]);
+        small.validate().unwrap();
+        // Of images 4 and 8 all are happy, and yet the emotion is read off two levels.
+        let happy = reduced(&part(&set(), &[4, 8]).unwrap(), &["emotion".to_owned()]).unwrap();
+        assert_eq!(happy.factors.n_levels(), [2, 2]);
+    }
+}
