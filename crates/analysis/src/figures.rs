@@ -1,7 +1,9 @@
-//! Figures as PNG files: image grids, sheets of pictures, scatter plots of mouths, loss curves, PSNR curves; drawn in
-//! memory, with an embedded font.
+//! Figures as PNG files: image grids, sheets of pictures, scatter plots of mouths, confusion matrices, curves of loss, PSNR
+//! and accuracy; drawn in memory, with an embedded font.
 
+pub mod accuracy_curve;
 pub mod canvas;
+pub mod confusion;
 pub mod curves;
 pub mod grid;
 pub mod loss_curve;
