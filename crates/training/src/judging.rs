@@ -305,8 +305,7 @@ pub(crate) fn fit(
     around: Surroundings,
 ) -> Result<Classifier> {
     let judge = start(network, Params::new(around.device), seed)?;
-    let params = judge.params().iter().map(|(name, param)| (name.to_owned(), param));
-    let mut adam = optimiser(params, (solver.beta1, solver.beta2))?;
+    let mut adam = optimiser(judge.params(), (solver.beta1, solver.beta2))?;
     let mut gradients = GradientBuffers::new(&judge.params().vars());
     let mut line = ProgressLine::start(reader, 0, solver.steps, around.quiet);
     let started = std::time::Instant::now();

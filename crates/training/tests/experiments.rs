@@ -75,18 +75,13 @@ fn cooperation_differs_from_the_generator_alone_in_nothing_else() -> Outcome {
         for arm in ["digits-v2+fixed", "digits-v2+flexible", "digits-v2+imagined"] {
             let arm = &experiment.training[arm];
             assert!(alone.cooperation.is_none() && arm.cooperation.is_some());
-            assert_eq!(&TrainingConfig { cooperation: None, ..arm.clone() }, alone, "{profile}");
+            assert_eq!(&TrainingConfig { cooperation: None, phases: Vec::new(), ..arm.clone() }, alone, "{profile}");
         }
     }
     // The research's weight of a frozen classifier, and its phases of 20,000, 40,000 and 40,000 steps.
     let paper = catalogue.resolve("digits-cooperative", &request("paper"))?.training["digits-v2+flexible"].clone();
-    let phases: Vec<(f64, f64)> = paper
-        .cooperation
-        .ok_or("no classifier")?
-        .phases
-        .iter()
-        .map(|p| (p.share * paper.steps as f64, p.weight))
-        .collect();
+    let phases: Vec<(f64, f64)> =
+        paper.phases.iter().map(|phase| (phase.share * paper.steps as f64, phase.classification)).collect();
     assert_eq!(phases, [(20_000.0, 0.0), (40_000.0, 500.0), (40_000.0, 1.0)]);
     Ok(())
 }

@@ -5,17 +5,34 @@
 //! ```
 //!
 //! with bilinear sampling between pixels, the edge repeated outside, and the result clamped to [0, 1]. A shift is where the
-//! crop lies: it may reach over the edge by a tenth of the image. These are the usual strengths, and ours: the research
-//! names none.
+//! crop lies, off the middle; it may reach over the edge.
 
 use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
 
-/// The smallest crop, as a share of a side.
-const SMALLEST_CROP: f64 = 0.85;
-/// How far a crop may lie off the middle, as a share of a side.
-const LARGEST_SHIFT: f64 = 0.1;
-/// How much brighter or darker an image may become.
-const BRIGHTNESS: std::ops::Range<f64> = 0.8..1.2;
+/// How much is changed at most; an experiment's file says it, because a change that is too strong is no augmentation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Classical {
+    /// How far a crop may lie off the middle, as a share of a side.
+    pub shift: f64,
+    /// How much of a side a crop may leave out, as a share.
+    pub crop: f64,
+    /// Whether half of the images are flipped, left to right.
+    pub flip: bool,
+    /// How much brighter or darker an image may become, as a share.
+    pub brightness: f64,
+}
+
+impl Classical {
+    /// What is wrong with it, if anything is.
+    pub(super) fn problem(&self) -> Option<String> {
+        [("shift", self.shift), ("crop", self.crop), ("brightness", self.brightness)]
+            .iter()
+            .find(|(_, value)| !(0.0..1.0).contains(value))
+            .map(|(name, value)| format!("classical.{name} = {value}, expected a share from 0 to below 1"))
+    }
+}
 
 /// What is done to one image.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,12 +49,14 @@ pub(super) struct Change {
 
 impl Change {
     /// A random change of square images of `size` pixels.
-    pub fn draw(rng: &mut impl Rng, size: usize) -> Self {
+    pub fn draw(rng: &mut impl Rng, size: usize, at_most: Classical) -> Self {
+        let Classical { shift, crop, flip, brightness } = at_most;
         let size = size as f64;
-        let side = size * rng.random_range(SMALLEST_CROP..1.0);
-        let mut corner = || 0.5 * (size - side) + size * rng.random_range(-LARGEST_SHIFT..LARGEST_SHIFT);
+        let side = size * (1.0 - crop * rng.random::<f64>());
+        let mut corner = || 0.5 * (size - side) + size * shift * rng.random_range(-1.0..1.0);
         let corner = (corner(), corner());
-        Self { side, corner, flipped: rng.random(), brightness: rng.random_range(BRIGHTNESS) }
+        let flipped = rng.random::<bool>() && flip;
+        Self { side, corner, flipped, brightness: 1.0 + brightness * rng.random_range(-1.0..1.0) }
     }
 
     /// The changed image.
@@ -120,14 +139,21 @@ mod tests {
     #[test]
     fn drawn_changes_stay_within_their_bounds_and_flip_half() {
         let mut rng = keyed_rng(0, "test", 0);
-        let drawn: Vec<Change> = (0..2000).map(|_| Change::draw(&mut rng, 40)).collect();
+        let at_most = Classical { shift: 0.1, crop: 0.15, flip: true, brightness: 0.2 };
+        let drawn: Vec<Change> = (0..2000).map(|_| Change::draw(&mut rng, 40, at_most)).collect();
         for change in &drawn {
-            assert!((34.0..40.0).contains(&change.side) && (0.8..1.2).contains(&change.brightness));
+            assert!((34.0..=40.0).contains(&change.side) && (0.8..1.2).contains(&change.brightness));
             // The middle of the crop lies at most a tenth of 40 pixels off the middle of the image.
             let off = |corner: f64| (corner + change.side / 2.0 - 20.0).abs();
-            assert!(off(change.corner.0) <= 4.0 && off(change.corner.1) <= 4.0);
+            assert!(off(change.corner.0) <= 4.0 + 1e-9 && off(change.corner.1) <= 4.0 + 1e-9);
         }
         let n_flipped = drawn.iter().filter(|change| change.flipped).count();
         assert!((900..1100).contains(&n_flipped), "{n_flipped}");
+        let nothing = Classical { shift: 0.0, crop: 0.0, flip: false, brightness: 0.0 };
+        assert_eq!(Change::draw(&mut rng, 3, nothing), NONE);
+        assert_eq!(nothing.problem(), None);
+        assert!(
+            Classical { crop: 1.0, ..nothing }.problem().is_some_and(|problem| problem.contains("classical.crop = 1"))
+        );
     }
 }

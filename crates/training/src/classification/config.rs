@@ -11,6 +11,7 @@ use multigen_models::presets;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use super::augment::Classical;
 use crate::experiment::{About, Catalogue, PAPER, Request, one_line, own_name, parse_override, set_path};
 use crate::judging::Solver;
 use crate::run_config::{DataConfig, SetConfig, TrainingConfig};
@@ -88,8 +89,9 @@ pub struct Arm {
     pub real: bool,
     /// Whether every image is shown in all transforms of the set.
     pub rotations: bool,
-    /// Whether images are shifted, cropped, flipped and made brighter or darker at random.
-    pub classical: bool,
+    /// How images are shifted, cropped, flipped and made brighter or darker at random.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classical: Option<Classical>,
     /// Generated images, as a multiple of the real ones.
     pub generated: f64,
     /// The classifier's network: a name that [`presets::classifier_for`] knows.
@@ -150,7 +152,7 @@ struct ArmText {
     #[serde(default)]
     rotations: bool,
     #[serde(default)]
-    classical: bool,
+    classical: Option<Classical>,
     #[serde(default)]
     generated: f64,
     #[serde(default)]
@@ -313,6 +315,9 @@ impl Classification {
                 return wrong(format!(
                     "arm {name}: neither real nor generated images, so that there is nothing to learn"
                 ));
+            }
+            if let Some(problem) = arm.classical.as_ref().and_then(Classical::problem) {
+                return wrong(format!("arm {name}: {problem}"));
             }
             if arm.generated > 0.0 && self.generator.is_none() {
                 return wrong(format!("arm {name} learns from generated images: expected a table [generator]"));

@@ -5,7 +5,7 @@ use std::ops::Range;
 use multigen_data::randomness::keyed_rng;
 use multigen_data::{Batches, ImageSet};
 
-use super::augment::Change;
+use super::augment::{Change, Classical};
 use super::mixing::Mixed;
 use crate::Result;
 use crate::judging::{Lesson, Material};
@@ -17,8 +17,8 @@ pub(super) struct Pool {
     images: Vec<f32>,
     /// Per factor that is read, the level of each image.
     levels: Vec<Vec<u32>>,
-    /// Whether images are changed at random.
-    classical: bool,
+    /// How images are changed at random.
+    classical: Option<Classical>,
     seed: u64,
     /// Batches of the size that was asked for last.
     batches: Option<Batches>,
@@ -26,7 +26,7 @@ pub(super) struct Pool {
 
 impl Pool {
     /// A pool of no images, of which `reads` factors are read.
-    pub fn new(size: usize, n_reads: usize, classical: bool, seed: u64) -> Self {
+    pub fn new(size: usize, n_reads: usize, classical: Option<Classical>, seed: u64) -> Self {
         Self { size, images: Vec::new(), levels: vec![Vec::new(); n_reads], classical, seed, batches: None }
     }
 
@@ -88,11 +88,11 @@ impl Material for Pool {
         let chosen = batches.batch(step);
         self.batches = Some(batches);
         let mut lesson = self.gather(&chosen);
-        if self.classical {
+        if let Some(at_most) = self.classical {
             let mut rng = keyed_rng(self.seed, "classical augmentation", step);
             let images = lesson.images.chunks_exact(self.image_len());
             lesson.images =
-                images.flat_map(|image| Change::draw(&mut rng, self.size).apply(image, self.size)).collect();
+                images.flat_map(|image| Change::draw(&mut rng, self.size, at_most).apply(image, self.size)).collect();
         }
         Ok(lesson)
     }
@@ -121,7 +121,7 @@ mod tests {
         let set = ImageSet { factors, channels: 3, height: 1, width: 1, images, masks: None, combinations };
         let reads = ["emotion".to_owned()];
         let mixed = Mixed { levels: Combination(vec![0, 1]), other: 1 };
-        let mut pool = Pool::new(1, 1, false, 0);
+        let mut pool = Pool::new(1, 1, None, 0);
         pool.add_real(&set, &reads).unwrap();
         pool.add_generated(&[1.0, 1.0, 1.0], std::slice::from_ref(&mixed), &set, &reads).unwrap();
         let lesson = pool.batch(0, 8).unwrap();
@@ -129,7 +129,8 @@ mod tests {
         assert_eq!(lesson.images, [0.25, 0.25, 0.25, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0]);
         // A step's batch depends on seed and step alone.
         let batches = |seed| {
-            let mut pool = Pool::new(1, 1, true, seed);
+            let mut pool =
+                Pool::new(1, 1, Some(Classical { shift: 0.1, crop: 0.1, flip: true, brightness: 0.2 }), seed);
             (0..10).for_each(|_| pool.add_real(&set, &reads).unwrap());
             (0..6).map(|step| pool.batch(step, 4).unwrap().images).collect::<Vec<_>>()
         };

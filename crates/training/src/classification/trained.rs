@@ -8,6 +8,7 @@ use multigen_measure::Commit;
 use multigen_models::{Classifier, ClassifierConfig, Params};
 use serde::{Deserialize, Serialize};
 
+use super::augment::Classical;
 use crate::judging::{Material, Solver, fit, start};
 use crate::run_config::short_hash;
 use crate::train::Surroundings;
@@ -35,8 +36,8 @@ pub(super) struct LearnsFrom {
     pub real_sha256: String,
     /// Whether it sees them, or only what a generator made of them.
     pub real: bool,
-    /// Whether they are changed at random.
-    pub classical: bool,
+    /// How they are changed at random.
+    pub classical: Option<Classical>,
     /// Generated images: how many, and the hash of the run that draws them.
     pub generated: Option<(usize, String)>,
 }
