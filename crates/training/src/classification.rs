@@ -26,5 +26,5 @@ mod test_sets;
 mod trained;
 
 pub use self::augment::Classical;
-pub use self::config::{Arm, Classification, Draw, GeneratorTraining, TestsConfig};
+pub use self::config::{Arm, Classification, Draw, GeneratorTraining, Starve, TestsConfig};
 pub use self::run::{PlannedClassifier, estimate, forget, plan, results_name, run};

@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::augment::Classical;
+use crate::cooperation::CooperatingNetwork;
 use crate::experiment::{About, Catalogue, PAPER, Request, one_line, own_name, parse_override, set_path};
 use crate::judging::Solver;
+use crate::phases;
 use crate::run_config::{DataConfig, SetConfig, TrainingConfig};
 use crate::{Error, Result};
 
@@ -41,9 +43,15 @@ pub struct Classification {
     pub tests: TestsConfig,
     /// The arms in order; the others are compared with the first.
     pub arms: Vec<Arm>,
+    /// How training images are made scarce; every amount trains every arm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starve: Option<Starve>,
     /// The generator whose images arms learn from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generator: Option<GeneratorTraining>,
+    /// The generator beside which arms learn that take part in its training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cooperation: Option<GeneratorTraining>,
     /// Per arm, what differs from the `paper` profile.
     pub differs_from_paper: BTreeMap<String, Vec<String>>,
 }
@@ -58,6 +66,17 @@ pub struct Draw {
     /// Whether only images that no transform has moved are trained and tested on; an arm may add the others.
     #[serde(default)]
     pub upright: bool,
+}
+
+/// How training images are made scarce.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Starve {
+    /// Shares of the training images, 1 for all of them; at least one image of every person stays.
+    pub shares: Vec<f64>,
+    /// Whether, at last, one photo of every person is left, in all transforms that it has in training.
+    #[serde(default)]
+    pub one_image_per_person: bool,
 }
 
 /// What is tested, beside nothing that was trained on.
@@ -94,6 +113,9 @@ pub struct Arm {
     pub classical: Option<Classical>,
     /// Generated images, as a multiple of the real ones.
     pub generated: f64,
+    /// Whether the classifier takes part in the training of the generator of `cooperation`, which says how.
+    #[serde(skip_serializing_if = "is_no")]
+    pub cooperative: bool,
     /// The classifier's network: a name that [`presets::classifier_for`] knows.
     pub network: String,
     /// How it is trained.
@@ -124,7 +146,11 @@ struct Document {
     solver: Table,
     arms: Vec<ArmText>,
     #[serde(default)]
+    starve: Option<Starve>,
+    #[serde(default)]
     generator: Option<GeneratorTraining>,
+    #[serde(default)]
+    cooperation: Option<GeneratorTraining>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -156,7 +182,13 @@ struct ArmText {
     #[serde(default)]
     generated: f64,
     #[serde(default)]
+    cooperative: bool,
+    #[serde(default)]
     solver: Table,
+}
+
+fn is_no(value: &bool) -> bool {
+    !value
 }
 
 fn yes() -> bool {
@@ -230,8 +262,8 @@ impl Catalogue {
             let mut solver = document.solver.clone();
             lay(&mut solver, arm.solver);
             let (network, solver) = solver_of(solver, &arm.name, &file)?;
-            let ArmText { name, description, real, rotations, classical, generated, .. } = arm;
-            Ok(Arm { name, description, real, rotations, classical, generated, network, solver })
+            let ArmText { name, description, real, rotations, classical, generated, cooperative, .. } = arm;
+            Ok(Arm { name, description, real, rotations, classical, generated, cooperative, network, solver })
         });
         let arms = arms.collect::<Result<Vec<_>>>()?;
         let held_out = held_out(&document.data, &file)?;
@@ -245,7 +277,9 @@ impl Catalogue {
             draw: document.draw,
             tests: document.tests,
             arms,
+            starve: document.starve,
             generator: document.generator,
+            cooperation: document.cooperation,
             differs_from_paper: BTreeMap::new(),
         })
     }
@@ -343,6 +377,18 @@ impl Classification {
                 ));
             }
         }
+        self.validate_cooperation(file)?;
+        if let Some(Starve { shares, one_image_per_person }) = &self.starve {
+            if let Some(share) = shares.iter().find(|share| !(**share > 0.0 && **share <= 1.0)) {
+                return wrong(format!("starve.shares holds {share}: expected shares above 0, 1 for all images"));
+            }
+            if shares.is_empty() && !one_image_per_person {
+                return wrong("starve: expected shares, or one_image_per_person = true".to_owned());
+            }
+            if self.draw != Draw::default() {
+                return wrong("starve and draw: expected one of them, since both say which images are left".to_owned());
+            }
+        }
         if self.draw.persons == Some(0) {
             return wrong("draw.persons = 0: expected at least 1".to_owned());
         }
@@ -351,6 +397,65 @@ impl Classification {
         }
         if self.tests == TestsConfig::default() {
             return wrong("tests: expected held_out, session, persons_not_drawn or unseen_persons".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl Classification {
+    /// Arms that cooperate take as many steps as they say, whether alone or beside the generator, with the same network.
+    fn validate_cooperation(&self, file: &str) -> Result<()> {
+        let wrong = |problem: String| Err(Error::config(file, problem));
+        let Some(arm) = self.arms.iter().find(|arm| arm.cooperative) else {
+            return match self.cooperation {
+                None => Ok(()),
+                Some(_) => wrong("cooperation: no arm has cooperative = true".to_owned()),
+            };
+        };
+        let name = &arm.name;
+        let Some(GeneratorTraining { model, training }) = &self.cooperation else {
+            return wrong(format!(
+                "arm {name} is cooperative: expected a table [cooperation] with a generator's training"
+            ));
+        };
+        training.validate(&format!("{file}, cooperation.training"))?;
+        if !presets::GENERATORS.contains(&model.as_str()) {
+            return wrong(format!(
+                "cooperation.model = \"{model}\": expected one of {}",
+                presets::GENERATORS.join(", ")
+            ));
+        }
+        let Some(cooperation) = &training.cooperation else {
+            return wrong("cooperation.training: expected its table cooperation, the classifier's part".to_owned());
+        };
+        let network = match cooperation.network {
+            CooperatingNetwork::AlexnetCompact => presets::COMPACT_CLASSIFIER,
+            CooperatingNetwork::Judge => presets::JUDGE,
+        };
+        let pretraining = cooperation.pretraining.as_ref().map_or(0, |pretraining| pretraining.steps);
+        let learns = |step: &u64| {
+            phases::place(&training.phases, *step, training.steps).is_some_and(|place| place.phase.classifier_learns)
+        };
+        let beside = (0..training.steps).filter(learns).count() as u64;
+        for arm in self.arms.iter().filter(|arm| arm.cooperative) {
+            let Arm { name, solver, .. } = arm;
+            if arm.network != network {
+                return wrong(format!(
+                    "arm {name}: network {}, but {network} takes part in the training of the generator; expected one network",
+                    arm.network
+                ));
+            }
+            if pretraining + beside != solver.steps {
+                return wrong(format!(
+                    "arm {name}: {pretraining} steps of pretraining and {beside} beside the generator, but solver.steps = {}; expected as many",
+                    solver.steps
+                ));
+            }
+            if arm.generated > 0.0 || arm.classical.is_some() || arm.rotations || !arm.real {
+                return wrong(format!(
+                    "arm {name} is cooperative: expected neither real, rotations, classical nor generated beside it"
+                ));
+            }
         }
         Ok(())
     }
@@ -382,8 +487,10 @@ fn differences(own: &Classification, paper: &Classification) -> Result<BTreeMap<
         if own.data.set != paper.data.set {
             sentences.push(format!("images: {} (paper: {})", own.data.set, paper.data.set));
         }
-        if own.generator != paper.generator && arm.generated > 0.0 {
-            sentences.push("the generator's solver".to_owned());
+        let has_generator = (arm.generated > 0.0 && own.generator != paper.generator)
+            || (arm.cooperative && own.cooperation != paper.cooperation);
+        if has_generator {
+            sentences.push("generator: another solver, or another network".to_owned());
         }
         all.insert(arm.name.clone(), sentences);
     }

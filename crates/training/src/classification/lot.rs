@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use multigen_data::held_out::AllBut;
 use multigen_data::randomness::keyed_rng;
-use multigen_data::{Combination, Factor, Factors, ImageSet, Split};
+use multigen_data::{Combination, Factor, Factors, HeldOut, ImageSet, Rule, Split};
 use rand::seq::SliceRandom;
 
 use super::Classification;
 use crate::dataset::Data;
+use crate::run_config::DataConfig;
 use crate::{Error, Result};
 
 /// The name of the factor of persons.
@@ -15,9 +17,58 @@ const PERSON: &str = "person";
 /// The name of the factor whose first level moves no pixel.
 const TRANSFORM: &str = "transform";
 
+/// The name of what is not used where training images are made scarce: it is no test.
+const UNUSED: &str = "unused";
+
+/// How many of the training images there are.
+pub(super) struct Amount {
+    /// `12 %`, for the names of tests; none where all are used and nothing is made scarce.
+    pub name: Option<String>,
+    /// Holds out the others.
+    rule: Option<HeldOut>,
+}
+
+impl Amount {
+    /// All training images.
+    pub fn everything() -> Self {
+        Self { name: None, rule: None }
+    }
+
+    /// The amounts of an experiment, in order.
+    pub fn all(experiment: &Classification, set: &ImageSet) -> Vec<Self> {
+        let Some(starve) = &experiment.starve else { return vec![Self::everything()] };
+        let all_but = |of: Vec<&str>, share| HeldOut {
+            name: UNUSED.to_owned(),
+            rule: Rule::AllBut(AllBut {
+                of: of.into_iter().map(str::to_owned).collect(),
+                every: PERSON.to_owned(),
+                share,
+                seed: 0,
+            }),
+        };
+        let names = || set.factors.iter().map(|factor| factor.name.as_str());
+        let shares = starve.shares.iter().map(|&share| Self {
+            name: Some(format!("{} %", (share * 1e4).round() / 1e2)),
+            rule: (share < 1.0).then(|| all_but(names().collect(), share)),
+        });
+        let photos = || names().filter(|name| *name != TRANSFORM).collect();
+        let one = starve
+            .one_image_per_person
+            .then(|| Self { name: Some("one image per person".to_owned()), rule: Some(all_but(photos(), 0.0)) });
+        shares.chain(one).collect()
+    }
+
+    /// The name of a test with this amount.
+    pub fn test(&self, name: &str) -> String {
+        self.name.as_ref().map_or_else(|| name.to_owned(), |amount| format!("{name} at {amount}"))
+    }
+}
+
 /// The real images of one seed that may be trained on.
 pub(super) struct Lot<'a> {
     set: &'a ImageSet,
+    /// The set with what is held out of it.
+    pub config: DataConfig,
     /// The set's split.
     pub split: Split,
     /// Training images of the persons drawn, in all transforms.
@@ -32,10 +83,12 @@ impl<'a> Lot<'a> {
     ///
     /// # Errors
     /// When more persons are asked for than there are, or the split is impossible.
-    pub fn new(experiment: &Classification, data: &'a Data, seed: u64) -> Result<Self> {
+    pub fn new(experiment: &Classification, data: &'a Data, (seed, amount): (u64, &Amount)) -> Result<Self> {
         let set = data.set();
-        let rules = data.for_seed(&experiment.data, seed).held_out;
-        let split = Split::new(&set.factors, &set.combinations, &rules)?;
+        let mut config = experiment.data.clone();
+        config.held_out.extend(amount.rule.clone());
+        let config = data.for_seed(&config, seed);
+        let split = Split::new(&set.factors, &set.combinations, &config.held_out)?;
         let mut train = split.train.clone();
         let mut drawn = None;
         if let Some(n) = experiment.draw.persons {
@@ -51,7 +104,7 @@ impl<'a> Lot<'a> {
             train.retain(|&i| persons.contains(&set.combinations[i][place]));
             drawn = Some(persons);
         }
-        Ok(Self { set, split, train, drawn, upright: experiment.draw.upright })
+        Ok(Self { set, config, split, train, drawn, upright: experiment.draw.upright })
     }
 
     /// The real images, upright or, with `rotations`, in all transforms of the set. What they show none of is no level of
@@ -79,7 +132,8 @@ impl<'a> Lot<'a> {
 
     /// The held-out images of the set.
     pub fn held_out(&self) -> Vec<usize> {
-        let held_out: BTreeSet<usize> = self.split.held_out.iter().flat_map(|(_, images)| images).copied().collect();
+        let sets = self.split.held_out.iter().filter(|(name, _)| name != UNUSED);
+        let held_out: BTreeSet<usize> = sets.flat_map(|(_, images)| images).copied().collect();
         held_out.into_iter().filter(|&i| !self.upright || self.is_upright(i)).collect()
     }
 

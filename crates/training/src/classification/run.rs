@@ -7,9 +7,9 @@ use multigen_data::{ImageSet, Split};
 use multigen_measure::{
     self as measure, ACCURACY, ConfusionRow, ExperimentDir, Machine, Manifest, MetricRow, ModelRecord,
 };
-use multigen_models::presets;
+use multigen_models::{Classifier, presets};
 
-use super::lot::Lot;
+use super::lot::{Amount, Lot};
 use super::mixing;
 use super::pool::Pool;
 use super::test_sets::{self, TestSet};
@@ -32,10 +32,11 @@ pub struct PlannedClassifier {
     arm: usize,
     /// The seed.
     pub seed: u64,
+    /// The classifier's own run; of one that cooperates, what it would be alone.
     run: ClassifierRun,
-    /// The generator's run, where the arm learns from generated images.
+    /// The generator's run, where the arm learns from generated images or beside the generator.
     generator: Option<RunConfig>,
-    /// `<arm>-seed<k>`.
+    /// `<arm>-seed<k>`, with the amount of images where they are scarce.
     pub name: String,
     /// Its hash.
     pub hash: String,
@@ -47,6 +48,11 @@ impl PlannedClassifier {
     /// Its arm and seed, for a reader.
     pub fn label(&self) -> String {
         format!("{} seed {}", self.name.trim_end_matches(&format!("-seed{}", self.seed)), self.seed)
+    }
+
+    /// Whether it learns beside a generator.
+    fn cooperates(&self) -> bool {
+        self.generator.is_some() && self.run.learns_from.generated.is_none()
     }
 
     /// How it is trained.
@@ -62,8 +68,10 @@ impl PlannedClassifier {
 pub fn plan(experiment: &Classification, data: &Data, options: &Options) -> Result<Vec<PlannedClassifier>> {
     let mut planned = Vec::new();
     for &seed in &options.seeds {
-        let lot = Lot::new(experiment, data, seed)?;
-        planned.extend(OfSeed::new(experiment, data, &lot, options, seed)?.planned);
+        for amount in Amount::all(experiment, data.set()) {
+            let lot = Lot::new(experiment, data, (seed, &amount))?;
+            planned.extend(OfSeed::new(experiment, data, &lot, options, (seed, &amount))?.planned);
+        }
     }
     Ok(planned)
 }
@@ -90,7 +98,13 @@ struct OfSeed {
 }
 
 impl OfSeed {
-    fn new(experiment: &Classification, data: &Data, lot: &Lot, options: &Options, seed: u64) -> Result<Self> {
+    fn new(
+        experiment: &Classification,
+        data: &Data,
+        lot: &Lot,
+        options: &Options,
+        (seed, amount): (u64, &Amount),
+    ) -> Result<Self> {
         let reads = reads(experiment, data)?;
         let heads = heads(&data.set().factors, &reads.iter().map(String::as_str).collect::<Vec<_>>())?;
         let cache = options.results.cache();
@@ -105,19 +119,26 @@ impl OfSeed {
             }
             let Some((set, sha256)) = real.get(&arm.rotations) else { continue };
             let n_generated = (arm.generated * set.len() as f64).round() as usize;
-            let generator = match (&experiment.generator, n_generated) {
-                (Some(generator), 1..) => {
-                    mixing::mixtures(&set.factors, n_generated, seed)?;
+            // What is drawn of the set for a generator of mixtures, and what is held out of it, stands in the hash of its images.
+            let (source, config, own) = match arm.cooperative {
+                true => (&experiment.cooperation, lot.config.clone(), (data.set(), data.sha256())),
+                false => {
+                    let config = DataConfig { set: experiment.data.set.clone(), held_out: Vec::new() };
+                    (&experiment.generator, config, (set, sha256.as_str()))
+                }
+            };
+            let generator = match source {
+                Some(generator) if arm.cooperative || n_generated > 0 => {
+                    let (set, sha256) = own;
                     let levels: Vec<(String, usize)> =
                         set.factors.iter().map(|factor| (factor.name.clone(), factor.n_levels())).collect();
                     Some(RunConfig {
                         model: generator.model.clone(),
                         network: presets::generator_for(&generator.model, &levels, set.height)?,
-                        // What was drawn of the set, and what is held out of it, stands in the hash of the images.
-                        data: DataConfig { set: experiment.data.set.clone(), held_out: Vec::new() },
+                        data: config,
                         factors: set.factors.as_slice().to_vec(),
-                        training_images: set.len(),
-                        data_sha256: sha256.clone(),
+                        training_images: if arm.cooperative { lot.split.train.len() } else { set.len() },
+                        data_sha256: sha256.to_owned(),
                         training: generator.training.clone(),
                         device: device.clone(),
                         seed,
@@ -125,7 +146,11 @@ impl OfSeed {
                 }
                 _ => None,
             };
-            let generated = generator.as_ref().map(|run| Ok::<_, Error>((n_generated, run.hash()?))).transpose()?;
+            if n_generated > 0 {
+                mixing::mixtures(&set.factors, n_generated, seed)?;
+            }
+            let of_mixtures = generator.as_ref().filter(|_| !arm.cooperative);
+            let generated = of_mixtures.map(|run| Ok::<_, Error>((n_generated, run.hash()?))).transpose()?;
             let run = ClassifierRun {
                 network: presets::classifier_for(&arm.network, &heads, set.height)?,
                 solver: arm.solver.clone(),
@@ -138,15 +163,17 @@ impl OfSeed {
                 device: device.clone(),
                 seed,
             };
-            planned.push(PlannedClassifier {
-                arm: place,
-                seed,
-                name: format!("{}-seed{seed}", arm.name),
-                hash: run.hash()?,
-                complete: run.path(&cache)?.exists(),
-                run,
-                generator,
-            });
+            let beside = generator.as_ref().filter(|_| arm.cooperative);
+            let (hash, complete) = match beside {
+                None => (run.hash()?, run.path(&cache)?.exists()),
+                Some(run) => {
+                    let hash = run.hash()?;
+                    let files = RunFiles::new(&cache, &run.model, run.seed, &hash);
+                    (hash, files.weights().exists())
+                }
+            };
+            let name = format!("{}-seed{seed}", amount.test(&arm.name));
+            planned.push(PlannedClassifier { arm: place, seed, run, generator, name, hash, complete });
         }
         let real = real.into_iter().map(|(rotations, (set, _))| (rotations, set)).collect();
         Ok(Self { planned, real })
@@ -238,7 +265,11 @@ pub fn estimate(
     for planned in plan(experiment, data, options)? {
         let mut seconds = 0.0;
         if !planned.complete && !known.contains_key(&planned.hash) {
-            let Solver { steps, batch, .. } = planned.run.solver;
+            let Solver { mut steps, batch, .. } = planned.run.solver;
+            if let Some(run) = planned.generator.as_ref().filter(|_| planned.cooperates()) {
+                let pretraining = run.training.cooperation.as_ref().and_then(|part| part.pretraining.as_ref());
+                steps = pretraining.map_or(0, |pretraining| pretraining.steps);
+            }
             let kind = format!("{:?} {batch}", planned.run.network);
             let per_step = match step_seconds.get(&kind) {
                 Some(&seconds) => seconds,
@@ -254,7 +285,7 @@ pub fn estimate(
             step_seconds.insert(kind, per_step);
             seconds = per_step * steps as f64;
             if let Some(run) = &planned.generator {
-                seconds += generator_seconds(run, experiment, data, options, known)?;
+                seconds += generator_seconds((run, planned.cooperates()), experiment, data, options, known)?;
             }
             known.insert(planned.hash.clone(), seconds);
         }
@@ -264,7 +295,7 @@ pub fn estimate(
 }
 
 fn generator_seconds(
-    run: &RunConfig,
+    (run, cooperates): (&RunConfig, bool),
     experiment: &Classification,
     data: &Data,
     options: &Options,
@@ -275,11 +306,18 @@ fn generator_seconds(
     if known.contains_key(&hash) || files.weights().exists() {
         return Ok(0.0);
     }
-    let lot = Lot::new(experiment, data, run.seed)?;
-    let rotations = run.factors.iter().any(|factor| factor.name == "transform");
-    let set = lot.real(rotations, &reads(experiment, data)?)?;
-    let everything = Split { train: (0..set.len()).collect(), held_out: Vec::new() };
-    let seconds = train::estimate_seconds(run, &set, &everything, &options.device.0)?;
+    let device = &options.device.0;
+    let seconds = if cooperates {
+        let set = data.set();
+        let split = Split::new(&set.factors, &set.combinations, &run.data.held_out)?;
+        train::estimate_seconds(run, set, &split, device)?
+    } else {
+        let lot = Lot::new(experiment, data, (run.seed, &Amount::everything()))?;
+        let rotations = run.factors.iter().any(|factor| factor.name == "transform");
+        let set = lot.real(rotations, &reads(experiment, data)?)?;
+        let everything = Split { train: (0..set.len()).collect(), held_out: Vec::new() };
+        train::estimate_seconds(run, &set, &everything, device)?
+    };
     known.insert(hash, seconds);
     Ok(seconds)
 }
@@ -300,8 +338,11 @@ pub fn run(experiment: &Classification, data: &Data, options: &Options) -> Resul
     // What cannot be tested is found before anything is trained.
     let (tests, notes) = test_sets::of_all_seeds(experiment, data, &reads)?;
     let planned = plan(experiment, data, options)?;
+    let amounts = Amount::all(experiment, data.set());
     for &seed in &options.seeds {
-        test_sets::of_seed(experiment, data, &Lot::new(experiment, data, seed)?, &reads)?;
+        for amount in &amounts {
+            test_sets::of_seed(experiment, data, &Lot::new(experiment, data, (seed, amount))?, &reads)?;
+        }
     }
     let folder = results_name(experiment, data);
     let dir = options.results.experiment(&folder);
@@ -321,24 +362,54 @@ pub fn run(experiment: &Classification, data: &Data, options: &Options) -> Resul
         commit: commit.as_ref(),
     };
     let mut figures = Figures::default();
-    for &seed in &options.seeds {
-        let lot = Lot::new(experiment, data, seed)?;
-        let of_seed = OfSeed::new(experiment, data, &lot, options, seed)?;
+    for (&seed, amount) in options.seeds.iter().flat_map(|seed| amounts.iter().map(move |amount| (seed, amount))) {
+        let lot = Lot::new(experiment, data, (seed, amount))?;
+        let of_seed = OfSeed::new(experiment, data, &lot, options, (seed, amount))?;
         let own_tests = test_sets::of_seed(experiment, data, &lot, &reads)?;
         for planned in &of_seed.planned {
             let Some(arm) = experiment.arms.get(planned.arm) else { continue };
-            let label = format!("{} seed {seed}", arm.name);
-            let pool = || of_seed.pool((arm, planned), &reads, options, around);
-            let (classifier, record) = planned.run.get(&label, pool, &options.results.cache(), around)?;
-            manifest.run_commits.extend(record.commit.map(|commit| (planned.name.clone(), vec![commit])));
-            figures.of_classifier(&arm.name, classifier.params().count() as u64, record.seconds);
-            for test in own_tests.iter().chain(&tests) {
-                let images = evaluate::truth(&test.set, &(0..test.set.len()).collect::<Vec<_>>())?;
-                let read = classify(&classifier, &images)?;
-                let subject = Subject { experiment: &experiment.name, model: &arm.name, seed, set: &test.name };
-                let (metrics, confusion) = rows(subject, read, test)?;
+            let read = |classifier: &Classifier| {
+                let tests = own_tests.iter().chain(&tests);
+                tests
+                    .map(|test| {
+                        let images = evaluate::truth(&test.set, &(0..test.set.len()).collect::<Vec<_>>())?;
+                        let set = amount.test(&test.name);
+                        let subject = Subject { experiment: &experiment.name, model: &arm.name, seed, set: &set };
+                        rows(subject, classify(classifier, &images)?, test)
+                    })
+                    .collect::<Result<Vec<_>>>()
+            };
+            let (tested, n_parameters, seconds, commits) =
+                match planned.generator.as_ref().filter(|_| planned.cooperates()) {
+                    Some(run) => {
+                        let images = train::Images { set: data.set(), truth: data.truth() };
+                        let trained = train::train(run, images, &lot.split, &options.results.cache(), around)?;
+                        let cooperating = trained.cooperating.as_ref();
+                        let classifier = cooperating
+                            .ok_or_else(|| {
+                                Error::config(&arm.name, "no classifier took part in the generator's training")
+                            })?
+                            .classifier();
+                        check_heads(classifier, &reads, &arm.name)?;
+                        let progress = &trained.progress;
+                        (read(classifier)?, classifier.params().count(), progress.seconds, progress.commits.clone())
+                    }
+                    None => {
+                        let pool = || of_seed.pool((arm, planned), &reads, options, around);
+                        let cache = options.results.cache();
+                        let (classifier, record) = planned.run.get(&planned.label(), pool, &cache, around)?;
+                        let commits = record.commit.into_iter().collect();
+                        (read(&classifier)?, classifier.params().count(), record.seconds, commits)
+                    }
+                };
+            if !commits.is_empty() {
+                manifest.run_commits.insert(planned.name.clone(), commits);
+            }
+            figures.of_classifier(&arm.name, n_parameters as u64, seconds);
+            for (metrics, confusion) in tested {
                 figures.metrics.extend(metrics);
-                figures.confusion.extend(confusion);
+                // Of scarce images the curves tell more than a matrix for every amount.
+                figures.confusion.extend(confusion.into_iter().filter(|_| experiment.starve.is_none()));
             }
         }
     }
@@ -352,6 +423,20 @@ pub fn run(experiment: &Classification, data: &Data, options: &Options) -> Resul
     std::fs::remove_dir_all(staged.root()).ok();
     written?;
     Ok(dir)
+}
+
+/// Refuses a classifier that reads other factors than its rivals.
+fn check_heads(classifier: &Classifier, reads: &[String], arm: &str) -> Result<()> {
+    let found: Vec<&str> = classifier.factors().iter().map(|(factor, _)| factor.as_str()).collect();
+    if found.len() == reads.len() && reads.iter().all(|factor| found.contains(&factor.as_str())) {
+        return Ok(());
+    }
+    let problem = format!(
+        "the classifier that cooperates reads {}, the others {}; expected the same, by cooperation.training.cooperation.without",
+        found.join(", "),
+        reads.join(", ")
+    );
+    Err(Error::config(arm, problem))
 }
 
 /// Whether each factor of each image is read right, and what was taken for what.
