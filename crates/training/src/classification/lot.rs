@@ -208,4 +208,86 @@ mod tests {
         let happy = reduced(&part(&set(), &[4, 8]).unwrap(), &["emotion".to_owned()]).unwrap();
         assert_eq!(happy.factors.n_levels(), [2, 2]);
     }
+
+    fn lot_of(name: &str, overrides: &[&str], check: impl Fn(&Classification, &Data)) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let overrides = overrides.iter().map(|&pair| pair.to_owned()).collect();
+        let request = crate::Request { profile: "smoke".to_owned(), overrides, ..crate::Request::default() };
+        let catalogue = crate::Catalogue::new(root.join("experiments"));
+        let experiment = catalogue.resolve_classification(name, &request).unwrap();
+        let sources = crate::dataset::Sources {
+            mnist: multigen_data::MnistSource::Directory(std::path::PathBuf::new()),
+            drawn_faces: folder.path().to_path_buf(),
+            kdef: None,
+            mmi: None,
+        };
+        let data = Data::load(&experiment.data.set, &sources).unwrap();
+        check(&experiment, &data);
+    }
+
+    fn labels(set: &ImageSet) -> BTreeSet<String> {
+        (0..set.len()).filter_map(|i| set.label(i)).collect()
+    }
+
+    #[test]
+    fn no_held_out_image_and_no_person_that_was_not_drawn_is_trained_on() {
+        let reads = ["emotion".to_owned()];
+        // The ten cells that the research holds out, and eight of 65 persons drawn.
+        let named =
+            "data.held_out=[{name=\"cells\",listed=[\"person=4 emotion=disgust\",\"person=9 emotion=neutral\"]}]";
+        lot_of("augmentation", &[named, "draw.persons=60"], |experiment, data| {
+            let everything = Amount::everything();
+            let lot = Lot::new(experiment, data, (0, &everything)).unwrap();
+            for rotations in [false, true] {
+                let real = lot.real(rotations, &reads).unwrap();
+                // Sixty persons with four emotions; of up to two of them one is held out. Rotations are four.
+                let n = real.len() / if rotations { 4 } else { 1 };
+                assert!((238..=240).contains(&n), "{n}");
+                let persons = |label: &str| label.split_whitespace().next().map(str::to_owned);
+                let trained: BTreeSet<String> = labels(&real).iter().filter_map(|label| persons(label)).collect();
+                let others = part(data.set(), &lot.of_other_persons()).unwrap();
+                let others: BTreeSet<String> = labels(&others).iter().filter_map(|label| persons(label)).collect();
+                assert_eq!((trained.len(), others.len()), (60, 5));
+                assert!(trained.is_disjoint(&others));
+                let held_out = part(data.set(), &lot.held_out()).unwrap();
+                let upright = |label: &String| label.replace(" transform=identity", "");
+                let held_out: BTreeSet<String> = labels(&held_out).iter().map(upright).collect();
+                let real: BTreeSet<String> = labels(&real).iter().map(upright).collect();
+                assert_eq!(held_out.len(), 2);
+                assert!(real.is_disjoint(&held_out));
+            }
+            let another = Lot::new(experiment, data, (1, &everything)).unwrap();
+            assert_ne!(another.of_other_persons(), lot.of_other_persons());
+            let too_many =
+                Classification { draw: super::super::Draw { persons: Some(66), upright: true }, ..experiment.clone() };
+            let message = Lot::new(&too_many, data, (0, &everything)).err().map(|e| e.to_string()).unwrap_or_default();
+            assert!(message.contains("66 persons of 65"), "{message}");
+        });
+    }
+
+    #[test]
+    fn fewer_images_are_a_part_of_more_and_nothing_held_out_is_among_them() {
+        lot_of("starvation", &["starve.shares=[1.0,0.5,0.12,0.06]"], |experiment, data| {
+            let amounts = Amount::all(experiment, data.set());
+            let names: Vec<&str> = amounts.iter().filter_map(|amount| amount.name.as_deref()).collect();
+            assert_eq!(names, ["100 %", "50 %", "12 %", "6 %", "one image per person"]);
+            let train = |seed| {
+                let lot = |amount| Lot::new(experiment, data, (seed, amount)).unwrap().split.train;
+                amounts.iter().map(lot).collect::<Vec<_>>()
+            };
+            let trains = train(0);
+            // Of 1,006 images 50 % are 503, 12 % are 121; 6 % would be 60, but there are 65 persons. A photo comes in four
+            // transforms, but of the two photos of which one transform is held out.
+            assert_eq!(trains.iter().map(Vec::len).collect::<Vec<_>>()[..4], [1006, 503, 121, 65]);
+            assert!((258..=260).contains(&trains[4].len()), "{}", trains[4].len());
+            let is_part = |few: &[usize], many: &[usize]| few.iter().all(|i| many.binary_search(i).is_ok());
+            assert!(trains.windows(2).take(3).all(|pair| is_part(&pair[1], &pair[0])));
+            assert!(is_part(&trains[4], &trains[0]));
+            assert_ne!(train(1)[1], trains[1]);
+            // What is not used is no test of held-out combinations.
+            let lot = Lot::new(experiment, data, (0, &amounts[3])).unwrap();
+            assert_eq!(lot.held_out().len(), 1040 - 1006);
+        });
+    }
 }
