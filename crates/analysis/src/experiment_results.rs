@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use multigen_measure::{
-    ConfusionRow, EvaluationRow, ExperimentDir, HistoryRow, Manifest, MetricRow, ResultsDir, Samples, Sheet, read_rows,
-    read_samples, read_sheets,
+    ConfusionRow, DiagnosticRow, EvaluationRow, ExperimentDir, HistoryRow, Manifest, MetricRow, ResultsDir, Samples,
+    Sheet, read_rows, read_samples, read_sheets,
 };
 
 use crate::error::{Error, Result};
@@ -25,6 +25,8 @@ pub struct ExperimentResults {
     pub evaluations: Vec<EvaluationRow>,
     /// What classifiers took for what; empty where the arms are no classifiers.
     pub confusion: Vec<ConfusionRow>,
+    /// What was looked at while a discriminator took part; empty where none did.
+    pub diagnostics: Vec<DiagnosticRow>,
 }
 
 impl ExperimentResults {
@@ -50,7 +52,8 @@ impl ExperimentResults {
         let history = if dir.history().exists() { read_rows(&dir.history())? } else { Vec::new() };
         let evaluations = if dir.evaluations().exists() { read_rows(&dir.evaluations())? } else { Vec::new() };
         let confusion = if dir.confusion().exists() { read_rows(&dir.confusion())? } else { Vec::new() };
-        Ok(Self { dir, manifest, metrics, history, evaluations, confusion })
+        let diagnostics = if dir.diagnostics().exists() { read_rows(&dir.diagnostics())? } else { Vec::new() };
+        Ok(Self { dir, manifest, metrics, history, evaluations, diagnostics, confusion })
     }
 
     /// The samples of a model under the first seed that has some, with that seed.

@@ -1,7 +1,7 @@
 //! `accuracy.png`: the accuracy of classifiers as training images shrink, a panel per test and factor, a colour per arm.
 //!
 //! What is drawn stands in sets named `TEST at AMOUNT`, such as `session B at 12 %`. Amounts keep the order of the file, at
-//! equal distances, because the last of them is no share. Bars are 95 % t-intervals over seeds.
+//! equal distances; a line joins shares alone, since one image per person is none. Bars are 95 % t-intervals over seeds.
 
 use std::path::Path;
 
@@ -120,19 +120,22 @@ impl Panel<'_> {
         for (place, arm) in arms.iter().enumerate() {
             let ink = colour(arms, arm);
             let shift = (place as f64 - (arms.len() as f64 - 1.0) / 2.0) * APART;
-            let mut points = Vec::new();
+            let (mut points, mut shares) = (Vec::new(), Vec::new());
             for (x, amount) in amounts.iter().enumerate() {
                 let set = format!("{}{AT}{amount}", self.test);
                 let Some(cell) = table.cell(&set, arm, self.metric) else { continue };
                 let x = x as f64 + shift;
                 points.push((x, cell.estimate.mean));
+                if amount.ends_with('%') {
+                    shares.push((x, cell.estimate.mean));
+                }
                 if let Some((low, high)) = cell.estimate.interval() {
                     let bar = [(x, low.clamp(0.0, 1.0)), (x, high.clamp(0.0, 1.0))];
                     chart.draw_series(LineSeries::new(bar, ink.stroke_width(2)))?;
                 }
             }
-            chart.draw_series(points.iter().map(|point| Circle::new(*point, 5, ink.filled())))?;
-            chart.draw_series(LineSeries::new(points, ink.stroke_width(2)))?;
+            chart.draw_series(points.into_iter().map(|point| Circle::new(point, 5, ink.filled())))?;
+            chart.draw_series(LineSeries::new(shares, ink.stroke_width(2)))?;
         }
         Ok(())
     }
