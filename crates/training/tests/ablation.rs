@@ -90,7 +90,7 @@ fn arms_that_differ_in_more_are_refused() -> Outcome {
         Ok(message)
     };
     let steps = refused(&|both| both.training.get_mut(&arm).into_iter().for_each(|solver| solver.steps += 1))?;
-    assert!(steps.contains("training.steps: 600 → 601"), "{steps}");
+    assert!(steps.contains("training.steps: 400 → 401"), "{steps}");
     let weight = refused(&|both| {
         both.training.get_mut(&arm).into_iter().for_each(|solver| solver.phases[1].classification = 2.0);
     })?;
