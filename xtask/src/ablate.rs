@@ -1,11 +1,9 @@
 //! `cargo xtask ablate --no-…`
 
-use std::slice;
-
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use multigen_training::ablation::{self, LeftOut};
-use multigen_training::reproduce;
+use multigen_training::{AnyExperiment, reproduce};
 
 use crate::reproduce::How;
 
@@ -75,7 +73,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let full = how.catalogue()?.resolve(name, &how.request(false))?;
     let mut experiment = ablation::experiment(&full, &left_out)?;
     let options = how.options(arguments.seeds)?;
-    let data = how.data(slice::from_ref(&experiment), &options)?;
+    let data = how.data(&[AnyExperiment::Generation(Box::new(experiment.clone()))], &options)?;
     let images = data.first().context("no images")?;
     let differences = ablation::differences(&reproduce::plan(&experiment, images, &options)?, &left_out)?;
     eprintln!("the arms differ in:");
@@ -83,5 +81,5 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         eprintln!("  {difference}");
     }
     experiment.about.varies = differences.join("; ");
-    how.perform(slice::from_ref(&experiment), &data, &options, false)
+    how.perform(&[AnyExperiment::Generation(Box::new(experiment))], &data, &options, false)
 }

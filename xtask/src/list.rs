@@ -18,7 +18,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let width = names.iter().map(String::len).max().unwrap_or(0);
     let request = Request { profile: "quick".to_owned(), ..Request::default() };
     for name in &names {
-        println!("{name:width$}  {}", catalogue.resolve(name, &request)?.about.question);
+        println!("{name:width$}  {}", catalogue.resolve_any(name, &request)?.about().question);
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use multigen_training::dataset::{Data, Sources};
 use multigen_training::experiment::DEFAULT_PROFILE;
 use multigen_training::reproduce::{self, Options};
-use multigen_training::{Catalogue, Experiment, Request, device, progress};
+use multigen_training::{AnyExperiment, Catalogue, Request, classification, device, progress};
 
 use crate::workspace::{self, Places};
 use crate::{interrupt, report};
@@ -93,20 +93,20 @@ impl How {
     }
 
     /// Their images.
-    pub fn data(&self, experiments: &[Experiment], options: &Options) -> Result<Vec<Rc<Data>>> {
+    pub fn data(&self, experiments: &[AnyExperiment], options: &Options) -> Result<Vec<Rc<Data>>> {
         let sources = Sources {
             mnist: self.places.mnist(self.mnist.as_ref())?,
             drawn_faces: options.results.cache().join("faces"),
             kdef: self.kdef.clone(),
             mmi: self.mmi.clone(),
         };
-        Ok(Data::load_all(experiments, &sources)?)
+        Ok(Data::load_all(experiments.iter().map(|experiment| &experiment.data().set), &sources)?)
     }
 
     /// Says what would be trained where that may take long, then trains, measures and reports.
     pub fn perform(
         &self,
-        experiments: &[Experiment],
+        experiments: &[AnyExperiment],
         data: &[Rc<Data>],
         options: &Options,
         may_take_long: bool,
@@ -120,17 +120,17 @@ impl How {
         if self.fresh {
             // All of them before the first is trained: experiments share runs, and none is to be trained twice.
             for (experiment, data) in experiments.iter().zip(data) {
-                reproduce::forget(experiment, data, options)?;
+                experiment.forget(data, options)?;
             }
         }
         for (experiment, data) in experiments.iter().zip(data) {
-            eprintln!("{}: {} ({} profile)", experiment.name, experiment.title, experiment.profile);
-            reproduce::run(experiment, data, options)?;
-            multigen_analysis::write_experiment(options.results.root(), &reproduce::results_name(experiment, data))?;
+            eprintln!("{}: {} ({} profile)", experiment.name(), experiment.title(), experiment.profile());
+            experiment.run(data, options)?;
+            multigen_analysis::write_experiment(options.results.root(), &experiment.results_name(data))?;
         }
         report::write(&options.results)?;
         for (experiment, data) in experiments.iter().zip(data) {
-            let folder = options.results.experiment(&reproduce::results_name(experiment, data));
+            let folder = options.results.experiment(&experiment.results_name(data));
             eprintln!("pictures: {}", folder.root().display());
         }
         eprintln!("report:   {}", options.results.index().display());
@@ -150,8 +150,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             }
         }
     }
-    let experiments =
-        names.iter().map(|name| catalogue.resolve(name, &request)).collect::<multigen_training::Result<Vec<_>>>()?;
+    let experiments = names
+        .iter()
+        .map(|name| catalogue.resolve_any(name, &request))
+        .collect::<multigen_training::Result<Vec<_>>>()?;
     let options = how.options(*seeds)?;
     let data = how.data(&experiments, &options)?;
     how.perform(&experiments, &data, &options, words.iter().any(|word| word == "all"))
@@ -163,23 +165,34 @@ fn takes_long(profile: &str) -> bool {
 }
 
 /// Prints what would be trained and how long it would take here.
-fn announce(experiments: &[Experiment], data: &[Rc<Data>], options: &Options) -> Result<()> {
+fn announce(experiments: &[AnyExperiment], data: &[Rc<Data>], options: &Options) -> Result<()> {
     let mut known = BTreeMap::new();
     let mut total = 0.0;
     for (experiment, data) in experiments.iter().zip(data) {
-        eprintln!("{} ({} profile): {}", experiment.name, experiment.profile, experiment.about.question);
-        for (run, seconds) in reproduce::estimate(experiment, data, options, &mut known)? {
-            let what = match (run.complete, seconds > 0.0) {
+        eprintln!("{} ({} profile): {}", experiment.name(), experiment.profile(), experiment.about().question);
+        let mut say = |what: String, complete: bool, seconds: f64| {
+            let cost = match (complete, seconds > 0.0) {
                 (true, _) => "trained already".to_owned(),
                 (false, true) => format!("about {}", progress::duration_text(seconds)),
                 (false, false) => "shares a run above".to_owned(),
             };
-            let training = &run.config.training;
-            eprintln!(
-                "  {} seed {}: {} steps of {}, {what}",
-                run.config.model, run.config.seed, training.steps, training.batch
-            );
+            eprintln!("  {what}, {cost}");
             total += seconds;
+        };
+        match experiment {
+            AnyExperiment::Generation(experiment) => {
+                for (run, seconds) in reproduce::estimate(experiment, data, options, &mut known)? {
+                    let (model, seed, training) = (&run.config.model, run.config.seed, &run.config.training);
+                    let what = format!("{model} seed {seed}: {} steps of {}", training.steps, training.batch);
+                    say(what, run.complete, seconds);
+                }
+            }
+            AnyExperiment::Classification(experiment) => {
+                for (run, seconds) in classification::estimate(experiment, data, options, &mut known)? {
+                    let (steps, batch) = (run.solver().steps, run.solver().batch);
+                    say(format!("{}: {steps} steps of {batch}", run.label()), run.complete, seconds);
+                }
+            }
         }
     }
     eprintln!(

@@ -32,7 +32,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         overrides: arguments.overrides.clone(),
     };
     for name in catalogue.matching(&arguments.name)? {
-        let experiment = catalogue.resolve(&name, &request)?;
+        let experiment = catalogue.resolve_any(&name, &request)?;
         println!("# {name}, resolved for the {} profile", arguments.profile);
         println!("{}", experiment.to_toml()?);
         match catalogue.parent(&name)? {

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use multigen_measure::{
-    DiagnosticRow, EvaluationRow, ExperimentDir, HistoryRow, Manifest, MetricRow, ResultsDir, Samples, Sheet,
-    read_rows, read_samples, read_sheets,
+    ConfusionRow, DiagnosticRow, EvaluationRow, ExperimentDir, HistoryRow, Manifest, MetricRow, ResultsDir, Samples,
+    Sheet, read_rows, read_samples, read_sheets,
 };
 
 use crate::error::{Error, Result};
@@ -23,6 +23,8 @@ pub struct ExperimentResults {
     pub history: Vec<HistoryRow>,
     /// All evaluations during training; empty where there were none.
     pub evaluations: Vec<EvaluationRow>,
+    /// What classifiers took for what; empty where the arms are no classifiers.
+    pub confusion: Vec<ConfusionRow>,
     /// What was looked at while a discriminator took part; empty where none did.
     pub diagnostics: Vec<DiagnosticRow>,
 }
@@ -31,7 +33,7 @@ impl ExperimentResults {
     /// Reads manifest and tables; samples are read one file at a time by [`samples`](Self::samples).
     ///
     /// # Errors
-    /// No such folder; a missing or broken manifest or metrics table; a broken history or evaluations table; the same
+    /// No such folder; a missing or broken manifest or metrics table; a broken history, evaluations or confusion table; the same
     /// figure twice.
     pub fn read(results: &ResultsDir, experiment: &str) -> Result<Self> {
         let dir = results.experiment(experiment);
@@ -49,8 +51,9 @@ impl ExperimentResults {
         }
         let history = if dir.history().exists() { read_rows(&dir.history())? } else { Vec::new() };
         let evaluations = if dir.evaluations().exists() { read_rows(&dir.evaluations())? } else { Vec::new() };
+        let confusion = if dir.confusion().exists() { read_rows(&dir.confusion())? } else { Vec::new() };
         let diagnostics = if dir.diagnostics().exists() { read_rows(&dir.diagnostics())? } else { Vec::new() };
-        Ok(Self { dir, manifest, metrics, history, evaluations, diagnostics })
+        Ok(Self { dir, manifest, metrics, history, evaluations, diagnostics, confusion })
     }
 
     /// The samples of a model under the first seed that has some, with that seed.

@@ -1,8 +1,9 @@
-//! Figures as PNG files: image grids, sheets of pictures, scatter plots of mouths, loss and PSNR curves, a
-//! discriminator's diagnostics, differences between models; drawn in
-//! memory, with an embedded font.
+//! Figures as PNG files: image grids, sheets of pictures, scatter plots of mouths, confusion matrices, curves of loss, PSNR
+//! and accuracy, a discriminator's diagnostics, differences between models; drawn in memory, with an embedded font.
 
+pub mod accuracy_curve;
 pub mod canvas;
+pub mod confusion;
 pub mod curves;
 pub mod diagnostics;
 pub mod differences;

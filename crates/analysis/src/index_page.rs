@@ -117,18 +117,22 @@ fn experiment(name: &str, section: &Section) -> String {
     if let Some(differences) = differences(table, manifest) {
         html.push_str(&format!(
             "<details>\n<summary>Differences</summary>\n<p class=\"faint\">{}</p>\n{}</details>\n",
-            escape(&differences_note(manifest)),
+            escape(&differences_note(manifest, table)),
             html_table(&differences, 3)
         ));
     }
-    if !(pictures.grids.is_empty() && pictures.sheets.is_empty() && pictures.mouths.is_none()) {
+    if !(pictures.grids.is_empty()
+        && pictures.sheets.is_empty()
+        && pictures.mouths.is_none()
+        && pictures.readings.is_empty())
+    {
         html.push_str("<h3>Pictures</h3>\n");
     }
     for (model, seed, file) in &pictures.grids {
         let caption = grid_caption(model, *seed);
         html.push_str(&picture(name, file, &caption));
     }
-    for (caption, file) in pictures.sheets.iter().chain(&pictures.mouths) {
+    for (caption, file) in pictures.sheets.iter().chain(&pictures.mouths).chain(&pictures.readings) {
         html.push_str(&picture(name, file, caption));
     }
     if !pictures.curves.is_empty() {

@@ -1,6 +1,6 @@
 //! Short names for people: of combinations, metrics and figures with their intervals.
 
-use multigen_measure::{MOUTH_ASYMMETRY, MOUTH_OPENING, MOUTH_READ, SHARPNESS};
+use multigen_measure::{ACCURACY, MOUTH_ASYMMETRY, MOUTH_OPENING, MOUTH_READ, SHARPNESS};
 
 use crate::stats::Estimate;
 
@@ -60,11 +60,10 @@ pub fn metric_heading(metric: &str) -> String {
         MOUTH_READ => "mouths that could be read".to_owned(),
         SHARPNESS => "sharpness, 1/pixel".to_owned(),
         "nearest_train_psnr_db" => "PSNR to the nearest training image, dB".to_owned(),
-        _ => match (metric.strip_prefix("judge_"), metric.strip_prefix("classifier_")) {
-            (Some(factor), _) => format!("judge: {factor}"),
-            (None, Some(factor)) => format!("classifier on real images: {factor}"),
-            (None, None) => metric.to_owned(),
-        },
+        _ => [("judge_", "judge: "), ("classifier_", "classifier on real images: "), (ACCURACY, "accuracy: ")]
+            .iter()
+            .find_map(|(prefix, heading)| Some(format!("{heading}{}", metric.strip_prefix(prefix)?)))
+            .unwrap_or_else(|| metric.to_owned()),
     }
 }
 

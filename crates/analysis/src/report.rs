@@ -8,6 +8,8 @@ use multigen_measure::{ResultsDir, atomic_write};
 
 use crate::error::{Error, Result};
 use crate::experiment_results::ExperimentResults;
+use crate::figures::accuracy_curve::draw_accuracy;
+use crate::figures::confusion::{self, ConfusionHeading, draw_confusion};
 use crate::figures::diagnostics::draw_diagnostics;
 use crate::figures::differences::draw_differences;
 use crate::figures::grid::{GridHeading, draw_grid};
@@ -125,6 +127,19 @@ fn render(results: &ResultsDir, experiment: &str) -> Result<(Section, Files)> {
         files.push((path.clone(), draw_diagnostics(&path, &models, &read.diagnostics)?));
         pictures.curves.push((DIAGNOSTICS_CAPTION.to_owned(), file_name(&path)));
     }
+    let pictured = read.manifest.pictured.as_deref();
+    if let Some(png) = draw_accuracy(&dir.accuracy_figure(), &table, pictured)? {
+        files.push((dir.accuracy_figure(), png));
+        pictures.readings.push((ACCURACY_CAPTION.to_owned(), file_name(&dir.accuracy_figure())));
+    }
+    for &arm in &models {
+        for factor in confusion::factors(&read.confusion, arm) {
+            let path = dir.confusion_figure(arm, factor);
+            let png = draw_confusion(&path, ConfusionHeading { arm, factor, pictured }, &read.confusion)?;
+            pictures.readings.push((confusion_caption(arm, factor), file_name(&path)));
+            files.push((path, png));
+        }
+    }
     files.push((dir.table(), table.to_csv(&dir.table())?));
     #[cfg(feature = "hub")]
     files.push((dir.metrics_parquet(), crate::tables::metrics_parquet(&read.metrics, &dir.metrics_parquet())?));
@@ -156,6 +171,17 @@ fn section_on_disk(results: &ResultsDir, experiment: &str) -> Result<Section> {
     if read.dir.mouth_figure().exists() {
         pictures.mouths = Some((MOUTH_CAPTION.to_owned(), file_name(&read.dir.mouth_figure())));
     }
+    if read.dir.accuracy_figure().exists() {
+        pictures.readings.push((ACCURACY_CAPTION.to_owned(), file_name(&read.dir.accuracy_figure())));
+    }
+    for &arm in &models {
+        for factor in confusion::factors(&read.confusion, arm) {
+            let path = read.dir.confusion_figure(arm, factor);
+            if path.exists() {
+                pictures.readings.push((confusion_caption(arm, factor), file_name(&path)));
+            }
+        }
+    }
     for (caption, path) in [
         (DIFFERENCES_CAPTION, read.dir.differences_figure()),
         (LOSS_CAPTION, read.dir.loss_figure()),
@@ -172,9 +198,14 @@ fn section_on_disk(results: &ResultsDir, experiment: &str) -> Result<Section> {
 
 const MOUTH_CAPTION: &str = "Mouths of held-out faces, generated against true";
 const LOSS_CAPTION: &str = "Training loss over steps";
+const ACCURACY_CAPTION: &str = "Accuracy as training images shrink";
 const PSNR_CAPTION: &str = "PSNR over steps";
 const DIFFERENCES_CAPTION: &str = "Differences to the first model, paired by seed";
 const DIAGNOSTICS_CAPTION: &str = "What was looked at while a discriminator took part";
+
+fn confusion_caption(arm: &str, factor: &str) -> String {
+    format!("{arm}: confusion of {factor}; rows are what images show, columns what was read")
+}
 
 fn write(files: Files) -> Result<Vec<PathBuf>> {
     let mut written = Vec::new();

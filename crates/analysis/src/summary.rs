@@ -1,6 +1,6 @@
 //! `summary.md`: what was asked, what came out, and everything needed to judge and repeat it. It states no verdict.
 
-use multigen_measure::{MOUTH_READ, Manifest, Sheet};
+use multigen_measure::{ACCURACY, MOUTH_READ, Manifest, Sheet};
 
 use crate::experiment_results::ExperimentResults;
 use crate::labels::{duration, figure, figure_with_interval, metric_heading, thousands};
@@ -15,6 +15,8 @@ pub struct Pictures {
     pub sheets: Vec<(String, String)>,
     /// Caption and file of the mouths, generated against true.
     pub mouths: Option<(String, String)>,
+    /// Caption and file of what classifiers read: accuracy curves and confusion matrices.
+    pub readings: Vec<(String, String)>,
     /// Caption and file of each curve.
     pub curves: Vec<(String, String)>,
 }
@@ -40,7 +42,7 @@ pub fn summary(results: &ExperimentResults, table: &Table, pictures: &Pictures) 
     if let Some((heading, rows)) = differences(table, manifest) {
         text.push_str(&format!(
             "\n## Differences\n\n{}\n\n{}",
-            differences_note(manifest),
+            differences_note(manifest, table),
             markdown(&heading, &rows, 3)
         ));
     }
@@ -52,7 +54,7 @@ pub fn summary(results: &ExperimentResults, table: &Table, pictures: &Pictures) 
         let caption = grid_caption(model, *seed);
         text.push_str(&format!("{}\n\n![{}]({})\n\n", markdown_text(&caption), markdown_text(model), link(file)));
     }
-    for (caption, file) in pictures.sheets.iter().chain(&pictures.mouths) {
+    for (caption, file) in pictures.sheets.iter().chain(&pictures.mouths).chain(&pictures.readings) {
         let caption = markdown_text(caption);
         text.push_str(&format!("{caption}\n\n![{caption}]({})\n\n", link(file)));
     }
@@ -107,6 +109,13 @@ pub fn reading(manifest: &Manifest, table: &Table) -> String {
         1 => "One seed, so the figures have no interval.".to_owned(),
         _ => format!("± is half of the 95 % t-interval over {n} seeds."),
     };
+    if are_classifiers(table) {
+        return format!(
+            "Each figure is the share of the real images of a set of which a factor is read right, then the mean over \
+             seeds. {over} No arm was trained on any of these images. A factor has no figure where its levels mean nothing: a \
+             person who is in no set cannot be named."
+        );
+    }
     let mouths = match table.cells().iter().any(|cell| cell.metric == MOUTH_READ) {
         true => {
             " The mouth of a generated face is read by comparing it with drawn mouths of that person and expression; \
@@ -119,6 +128,11 @@ pub fn reading(manifest: &Manifest, table: &Table) -> String {
          PSNR has peak 1 over all channels. Baselines involve no learning of how factors combine; the nearest training \
          image is an oracle, because it is chosen by looking at the truth. `truth` is the judge's reading of the true images.{mouths}"
     )
+}
+
+/// Whether the arms are classifiers.
+fn are_classifiers(table: &Table) -> bool {
+    table.cells().iter().any(|cell| cell.metric.starts_with(ACCURACY))
 }
 
 /// A set with its number of images.
@@ -166,7 +180,10 @@ pub fn differences(table: &Table, manifest: &Manifest) -> Option<TextTable> {
 }
 
 /// How the differences are to be read.
-pub fn differences_note(manifest: &Manifest) -> String {
+pub fn differences_note(manifest: &Manifest, table: &Table) -> String {
+    if are_classifiers(table) {
+        return "Differences of every later arm to the first, paired by seed.".to_owned();
+    }
     let several = if manifest.models.len() > 1 { " Differences between models are paired by seed." } else { "" };
     format!(
         "The best baseline is the one with the highest PSNR of the set; baselines do not depend on the seed.{several}"

@@ -16,6 +16,10 @@
 //! [[held_out]]
 //! name = "cells"
 //! share = { of = ["digit", "style", "transform"], share = 0.3, content = ["digit", "style"], seed = 0 }
+//!
+//! [[held_out]]
+//! name = "unused"
+//! all_but = { of = ["person", "emotion"], every = "person", share = 0.12, seed = 0 }
 //! ```
 //!
 //! The cells of a share are drawn at random by the rule's own seed, in such a way that every level of every factor
@@ -27,7 +31,9 @@
 //! | `text` | a rule as it stands in a configuration file |
 //! | `named` | the images that have named levels, or those of a listed cell |
 //! | `share` | the images of a share of all cells |
+//! | `all_but` | all images but a few, for studies of scarce data |
 
+mod all_but;
 mod named;
 mod share;
 mod text;
@@ -36,6 +42,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::all_but::{AllBut, select_all_but};
 pub use self::named::{select_listed, select_where};
 pub use self::share::{Share, select_share};
 use self::text::HeldOutText;
@@ -60,6 +67,8 @@ pub enum Rule {
     Listed(Vec<String>),
     /// Those in a share of all cells, drawn at random.
     Share(Share),
+    /// All but a few cells, drawn at random.
+    AllBut(AllBut),
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ pub struct Split {
 impl Split {
     /// Applies the rules to the images that have these combinations.
     ///
-    /// Rules that name levels are applied before shares, whatever their order, because what a share may take depends
-    /// on what is left.
+    /// Rules that name levels are applied before shares, and shares before rules that leave but a few, whatever their
+    /// order, because what these may take depends on what is left.
     ///
     /// # Errors
     /// A rule cannot be carried out, two rules share a name, or some level of a factor is left without any training
@@ -29,20 +29,22 @@ impl Split {
         combinations.iter().try_for_each(|combination| factors.validate(combination))?;
         let mut is_held_out = vec![false; combinations.len()];
         let mut chosen: Vec<Option<Vec<usize>>> = vec![None; rules.len()];
-        for shares_now in [false, true] {
+        for stage in [Stage::Levels, Stage::Shares, Stage::Rest] {
             for (rule, chosen) in rules.iter().zip(&mut chosen) {
+                if Stage::of(&rule.rule) != stage {
+                    continue;
+                }
                 let indices = match &rule.rule {
-                    Rule::Where(levels) if !shares_now => {
-                        held_out::select_where(&rule.name, levels, factors, combinations)?
-                    }
-                    Rule::Listed(cells) if !shares_now => {
-                        held_out::select_listed(&rule.name, cells, factors, combinations)?
-                    }
-                    Rule::Share(share) if shares_now => {
+                    Rule::Where(levels) => held_out::select_where(&rule.name, levels, factors, combinations)?,
+                    Rule::Listed(cells) => held_out::select_listed(&rule.name, cells, factors, combinations)?,
+                    Rule::Share(share) => {
                         let mut rng = keyed_rng(share.seed, "held-out", 0);
                         held_out::select_share(&rule.name, share, factors, combinations, &is_held_out, &mut rng)?
                     }
-                    _ => continue,
+                    Rule::AllBut(all_but) => {
+                        let mut rng = keyed_rng(all_but.seed, "held-out all but", 0);
+                        held_out::select_all_but(&rule.name, all_but, factors, combinations, &is_held_out, &mut rng)?
+                    }
                 };
                 indices.iter().for_each(|&index| is_held_out[index] = true);
                 check_levels(&rule.name, factors, combinations, &is_held_out)?;
@@ -59,6 +61,27 @@ impl Split {
     #[must_use]
     pub fn indices(&self, name: &str) -> Option<&[usize]> {
         self.held_out.iter().find(|(other, _)| other == name).map(|(_, indices)| indices.as_slice())
+    }
+}
+
+/// When a rule is applied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// First, those that name levels.
+    Levels,
+    /// Then shares.
+    Shares,
+    /// Last, those that leave but a few of what is left.
+    Rest,
+}
+
+impl Stage {
+    fn of(rule: &Rule) -> Self {
+        match rule {
+            Rule::Where(_) | Rule::Listed(_) => Self::Levels,
+            Rule::Share(_) => Self::Shares,
+            Rule::AllBut(_) => Self::Rest,
+        }
     }
 }
 

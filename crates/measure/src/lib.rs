@@ -6,6 +6,7 @@
 pub mod atomic_write;
 pub mod baselines;
 pub mod clamp;
+pub mod confusion;
 pub mod error;
 mod labelled_tensors;
 pub mod machine;
@@ -20,14 +21,15 @@ pub mod utc_time;
 pub use atomic_write::{atomic_write, atomic_write_path, atomic_write_with};
 pub use baselines::{BaselineOptions, Baselines, Nearest};
 pub use clamp::{clamp_to_unit, unit};
+pub use confusion::{ConfusionRow, confusion};
 pub use error::{Error, Result};
 pub use machine::Machine;
 pub use manifest::{Commit, JudgeRecord, Manifest, ModelRecord};
 pub use metrics::{mse::mse, psnr::psnr, sharpness::sharpness, ssim::ssim};
 pub use results_dir::{ExperimentDir, ResultsDir};
 pub use rows::{
-    DiagnosticRow, EvaluationRow, HistoryRow, JUDGE_JOINT, JUDGE_PRODUCT, MEAN_PERSON, MOUTH_ASYMMETRY, MOUTH_OPENING,
-    MOUTH_READ, MetricRow, SHARPNESS, read_rows, write_rows, write_rows_and_copy,
+    ACCURACY, DiagnosticRow, EvaluationRow, HistoryRow, JUDGE_JOINT, JUDGE_PRODUCT, MEAN_PERSON, MOUTH_ASYMMETRY,
+    MOUTH_OPENING, MOUTH_READ, MetricRow, SHARPNESS, read_rows, write_rows, write_rows_and_copy,
 };
 pub use samples::{Samples, read_samples, write_samples};
 pub use sheets::{Sheet, SheetCell, read_sheets, write_sheets};

@@ -7,8 +7,10 @@
 //! results/faces-check.md                          how hard the drawn faces are
 //! results/cache/                                  runs and judges, ignored by git
 //! results/<experiment>/config.toml  manifest.json  metrics.csv  metrics.csv.gz  history.csv  evaluations.csv  diagnostics.csv
+//!                      confusion.csv                           of experiments on classifiers
 //!                      samples/<model>-seed<k>.safetensors  samples/<model>-seed<k>-sheets.safetensors
-//!                      grid-<model>.png  sheet-<model>-<slug>.png  mouth.png  differences.png  loss.png  psnr.png  diagnostics.png  table.csv  summary.md
+//!                      grid-<model>.png  sheet-<model>-<slug>.png  mouth.png  differences.png  loss.png  psnr.png  diagnostics.png
+//!                      confusion-<arm>-<factor>.png  accuracy.png  table.csv  summary.md
 //!                      (made by analysis)
 //! ```
 
@@ -171,6 +173,11 @@ impl ExperimentDir {
         self.root.join("evaluations.csv")
     }
 
+    /// The [`ConfusionRow`](crate::ConfusionRow)s of classifiers.
+    pub fn confusion(&self) -> PathBuf {
+        self.root.join("confusion.csv")
+    }
+
     /// The [`Samples`](crate::Samples) of one run.
     pub fn samples(&self, model: &str, seed: u64) -> PathBuf {
         self.root.join("samples").join(format!("{model}-seed{seed}.safetensors"))
@@ -206,6 +213,16 @@ impl ExperimentDir {
         self.root.join("psnr.png")
     }
 
+    /// What one arm's classifiers took for what.
+    pub fn confusion_figure(&self, arm: &str, factor: &str) -> PathBuf {
+        self.root.join(format!("confusion-{arm}-{factor}.png"))
+    }
+
+    /// The accuracy of classifiers as training images shrink.
+    pub fn accuracy_figure(&self) -> PathBuf {
+        self.root.join("accuracy.png")
+    }
+
     /// The table of means and intervals.
     pub fn table(&self) -> PathBuf {
         self.root.join("table.csv")
@@ -230,8 +247,11 @@ impl ExperimentDir {
                 self.psnr_figure(),
                 self.diagnostics(),
                 self.diagnostics_figure(),
+                self.accuracy_figure(),
+                self.confusion(),
             ];
-            let of_model = ["grid-", "sheet-"].iter().any(|kind| name.starts_with(kind)) && name.ends_with(".png");
+            let of_model =
+                ["grid-", "sheet-", "confusion-"].iter().any(|kind| name.starts_with(kind)) && name.ends_with(".png");
             of_model || named.iter().any(|path| path.ends_with(name))
         };
         let is_sample = |name: &str| name.ends_with(".safetensors");
@@ -292,6 +312,9 @@ mod tests {
             dir.mouth_figure(),
             dir.loss_figure(),
             dir.psnr_figure(),
+            dir.confusion_figure("m", "emotion"),
+            dir.accuracy_figure(),
+            dir.confusion(),
             dir.diagnostics(),
             dir.diagnostics_figure(),
             dir.differences_figure(),

@@ -19,6 +19,8 @@ pub const JUDGE_JOINT: &str = "judge_all factors";
 /// Metric: the product of a judge's accuracies over a set, one per factor, which [`JUDGE_JOINT`]'s mean would be if errors
 /// in one factor had nothing to do with those in another. It stands with every image of the set.
 pub const JUDGE_PRODUCT: &str = "judge_product of factors";
+/// What the metrics of a classifier begin with, before the factor: whether it reads that factor of a real image right.
+pub const ACCURACY: &str = "accuracy_";
 /// The metric of [`sharpness`](crate::sharpness).
 pub const SHARPNESS: &str = "sharpness";
 /// The metric that says how far the lips are apart, in face heights; on drawn faces only.

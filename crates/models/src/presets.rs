@@ -5,8 +5,10 @@
 //! their set and draw one size; ours take any factors and any size of at least 10 pixels.
 
 use crate::alexnet::{AlexNetConfig, Head, Stem};
+use crate::classifier::ClassifierConfig;
 use crate::concatenating::{Branch, ConcatenatingConfig, FeatureMap, FillingRules};
 use crate::generator::GeneratorConfig;
+use crate::judge::JudgeConfig;
 use crate::layers::Upsampling;
 use crate::operator::{OperatorConfig, Role, RoleOf};
 use crate::portrait::{Part, PartOf, PortraitConfig};
@@ -37,8 +39,11 @@ pub const GENERATORS: [&str; 19] = [
 ];
 
 /// Every name that [`classifier`] knows.
-pub const CLASSIFIERS: [&str; 5] =
-    ["alexnet-multitask", "alexnet-71", "alexnet-71-s2", "alexnet-28", "alexnet-compact-71"];
+pub const CLASSIFIERS: [&str; 6] =
+    ["alexnet-multitask", "alexnet-multitask-relu", "alexnet-71", "alexnet-71-s2", "alexnet-28", "alexnet-compact-71"];
+
+/// The judge's network, under the name by which an experiment's file asks for it.
+pub const JUDGE: &str = "judge";
 
 /// The research's shape of classifier at widths for two CPU cores, for any factors and any size:
 /// [`compact_classifier`].
@@ -324,6 +329,12 @@ pub fn classifier(name: &str) -> Result<AlexNetConfig> {
     };
     Ok(match name {
         "alexnet-multitask" => multitask,
+        // Of 5 and 7 emotions: rectified, and equally wide for all factors.
+        "alexnet-multitask-relu" => AlexNetConfig {
+            activation: Activation::Relu,
+            heads: vec![head("person", 65, 4096), head("emotion", 5, 4096)],
+            ..multitask
+        },
         "alexnet-71" => AlexNetConfig { image_size: 71, conv1: Stem { kernel: 11, stride: 1 }, ..multitask },
         "alexnet-71-s2" => AlexNetConfig { image_size: 71, ..multitask },
         // Of the same shape, at a quarter of the widths and an eighth of fc7: sizes 24, 12, 12, 6, 6, 3.
@@ -352,6 +363,35 @@ pub fn classifier(name: &str) -> Result<AlexNetConfig> {
         },
         _ => return Err(Error::UnknownNetwork { name: name.to_owned(), known: CLASSIFIERS.join(", ") }),
     })
+}
+
+/// A classifier of these factors for square images of `size` pixels: [`COMPACT_CLASSIFIER`], [`JUDGE`]'s
+/// network, or a preset of [`CLASSIFIERS`] with other heads and another size. A head is as wide as the preset's own for that
+/// factor, and for a factor that the preset does not read as the narrowest of its heads.
+///
+/// # Errors
+/// When no classifier carries that name, or its layers do not fit images of that size.
+pub fn classifier_for(name: &str, factors: &[Levels], size: usize) -> Result<ClassifierConfig> {
+    let config = match name {
+        JUDGE => return Ok(ClassifierConfig::Judge(JudgeConfig { image_size: size, heads: factors.to_vec() })),
+        COMPACT_CLASSIFIER => compact_classifier(factors, size),
+        _ if !CLASSIFIERS.contains(&name) => {
+            let known = [&[COMPACT_CLASSIFIER, JUDGE], &CLASSIFIERS[..]].concat().join(", ");
+            return Err(Error::UnknownNetwork { name: name.to_owned(), known });
+        }
+        preset => {
+            let preset = classifier(preset)?;
+            let narrowest = preset.heads.iter().map(|head| head.fc6).min().unwrap_or(preset.fc7);
+            let width = |factor: &str| preset.heads.iter().find(|own| own.factor == factor).map(|own| own.fc6);
+            let heads = factors
+                .iter()
+                .map(|(factor, levels)| head(factor, *levels, width(factor).unwrap_or(narrowest)))
+                .collect();
+            AlexNetConfig { image_size: size, heads, ..preset }
+        }
+    };
+    config.validate(name)?;
+    Ok(ClassifierConfig::AlexNet(config))
 }
 
 /// The research's shape of classifier at a quarter of its widths: a head per factor, for square images of `size` pixels.
@@ -419,10 +459,17 @@ pub fn describe(name: &str) -> &'static str {
         "alexnet-multitask" => {
             "The research's classifier of persons and 4 emotions at 158×158 pixels: AlexNet with a head per factor."
         }
+        "alexnet-multitask-relu" => {
+            "The research's classifier of persons and 5 or 7 emotions at 158×158 pixels: rectified, 4,096 units in both layers of every head."
+        }
         "alexnet-71" => "The research's classifier at 71×71 pixels: its first convolution moves by one pixel.",
         "alexnet-71-s2" => "The same at 71×71 pixels, but its first convolution moves by two pixels as at 158×158.",
         "alexnet-28" => "Ours: the same shape of network, smaller, for the four factors of digits.",
         "alexnet-compact-71" => "Ours: alexnet-71-s2 at a quarter of its widths, for two CPU cores.",
+        COMPACT_CLASSIFIER => {
+            "Ours: the research's shape of classifier at a quarter of its widths, for any factors and any size."
+        }
+        JUDGE => "Ours: the judge's small convolutional network.",
         _ => "No preset.",
     }
 }

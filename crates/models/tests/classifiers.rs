@@ -59,6 +59,7 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 fn sizes_are_those_of_the_specification() -> Outcome {
     for (name, expected) in [
         ("alexnet-multitask", [74, 37, 37, 18, 18, 18, 18, 9]),
+        ("alexnet-multitask-relu", [74, 37, 37, 18, 18, 18, 18, 9]),
         ("alexnet-71", [61, 30, 30, 15, 15, 15, 15, 7]),
         ("alexnet-71-s2", [31, 15, 15, 7, 7, 7, 7, 3]),
         ("alexnet-28", [24, 12, 12, 6, 6, 6, 6, 3]),
@@ -71,6 +72,40 @@ fn sizes_are_those_of_the_specification() -> Outcome {
     }
     assert!(presets::CLASSIFIERS.iter().all(|name| presets::classifier(name).is_ok()));
     assert!(presets::classifier("alexnet").is_err_and(|e| e.to_string().contains("alexnet-71-s2")));
+    Ok(())
+}
+
+#[test]
+fn a_classifier_is_made_for_the_factors_and_the_size_that_are_asked_for() -> Outcome {
+    let factors = [("person".to_owned(), 7), ("emotion".to_owned(), 5), ("hat".to_owned(), 2)];
+    for (name, size) in [(presets::COMPACT_CLASSIFIER, 36), (presets::JUDGE, 36), ("alexnet-compact-71", 80)] {
+        let config = presets::classifier_for(name, &factors, size)?;
+        assert_eq!((config.factors(), config.image_size()), (factors.to_vec(), size), "{name}");
+        assert_ne!(presets::describe(name), "No preset.");
+    }
+    // The published heads keep their widths, 4096 and 1024; one that is not published is as wide as the narrower.
+    let ClassifierConfig::AlexNet(published) = presets::classifier_for("alexnet-multitask", &factors, 158)? else {
+        return Err("not an AlexNet".into());
+    };
+    assert_eq!(published.heads.iter().map(|head| head.fc6).collect::<Vec<_>>(), [4096, 1024, 1024]);
+    let message = |name, size| presets::classifier_for(name, &factors, size).err().map(|e| e.to_string());
+    assert!(message("alexnet", 71).is_some_and(|m| m.contains("alexnet-compact, judge, alexnet-multitask")));
+    assert!(message("alexnet-71-s2", 12).is_some_and(|m| m.contains("exceeds its input")));
+    Ok(())
+}
+
+/// SPEC §4: 207 million parameters with five emotions, 5: 4096 units in both layers of every head.
+#[test]
+fn the_classifier_of_five_emotions_has_207_million_parameters() -> Outcome {
+    // Convolutions as below, 3,747,200; each head fc6 84,938,752 and fc7 16,781,312; fc8 4096·65 + 65 and 4096·5 + 5.
+    let expected = 3_747_200 + 2 * (84_938_752 + 16_781_312) + 266_305 + 20_485;
+    assert_eq!(expected, 207_474_118);
+    let counted: u64 = presets::classifier("alexnet-multitask-relu")?
+        .heads
+        .iter()
+        .map(|head| (20_736 + 1) * head.fc6 as u64 + (head.fc6 as u64 + 1) * 4096 + 4097 * head.levels as u64)
+        .sum();
+    assert_eq!(counted + 3_747_200, expected);
     Ok(())
 }
 

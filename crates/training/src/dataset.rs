@@ -5,15 +5,22 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use multigen_data::sets::{custom, digits, faces, photographs};
-use multigen_data::{DigitsConfig, FacesConfig, HeldOut, ImageSet, MnistSource, Part, Rule, held_out};
+use multigen_data::{
+    Combination, DigitsConfig, FacesConfig, Factors, HeldOut, ImageSet, MnistSource, Part, Rule, held_out, transforms,
+};
 use multigen_measure::BaselineOptions;
 
 use crate::experiment::Experiment;
+use crate::faces_check::UNSEEN_PERSONS;
 use crate::judging::{
     Handwriting, Images, JUDGE, Lessons, OF_ONE_SET, heads, judge_network, sha256_hex, sha256_of_set,
 };
 use crate::run_config::{DataConfig, SetConfig};
 use crate::{Error, Result};
+
+/// The set of faces of which session A trains and session B tests, and the one of the same persons in both.
+const SPLIT_BY_SESSION: &str = "kdef-4emo-split";
+const BOTH_SESSIONS: &str = "kdef-4emo";
 
 /// Where images come from.
 #[derive(Debug, Clone)]
@@ -118,12 +125,12 @@ impl Data {
     ///
     /// # Errors
     /// As [`Data::load`].
-    pub fn load_all(experiments: &[Experiment], sources: &Sources) -> Result<Vec<Rc<Self>>> {
+    pub fn load_all<'a>(configs: impl Iterator<Item = &'a SetConfig>, sources: &Sources) -> Result<Vec<Rc<Self>>> {
         let mut all: Vec<Rc<Self>> = Vec::new();
-        for experiment in experiments {
-            let data = match all.iter().find(|data| data.config == experiment.data.set) {
+        for config in configs {
+            let data = match all.iter().find(|data| data.config == *config) {
                 Some(data) => data.clone(),
-                None => Rc::new(Self::load(&experiment.data.set, sources)?),
+                None => Rc::new(Self::load(config, sources)?),
             };
             all.push(data);
         }
@@ -188,6 +195,65 @@ impl Data {
         self.drawn.as_ref()
     }
 
+    /// The same persons in another session, or none where these images have no such session: drawn faces have all, KDEF's
+    /// photographs of session A those of session B.
+    ///
+    /// # Errors
+    /// When training sees that session, or the pictures cannot be drawn or read.
+    pub(crate) fn in_session(&self, session: u32) -> Result<Option<ImageSet>> {
+        if let Some(config) = &self.drawn {
+            if config.sessions.contains(&session) {
+                let trained: Vec<String> = config.sessions.iter().map(u32::to_string).collect();
+                let problem = format!("{session} is trained on: expected another session than {}", trained.join(", "));
+                return Err(Error::config("tests.session", problem));
+            }
+            let config = FacesConfig { sessions: vec![session], ..config.clone() };
+            return Ok(Some(faces::build_cached(&config, &self.sources.drawn_faces)?));
+        }
+        let SetConfig::Faces { named, size } = &self.config else { return Ok(None) };
+        match self.sources.photographs(named) {
+            // The same persons and emotions, in both sessions.
+            Some(folder) if named == SPLIT_BY_SESSION && session == 1 => {
+                Ok(Some(of_session_b(&photographs::load(folder, BOTH_SESSIONS, *size)?.set)?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Drawn persons who are in no set, or none where these images are not drawn: upright, or each in a transform of the
+    /// set, one person after the other in the next.
+    ///
+    /// # Errors
+    /// When the pictures cannot be drawn.
+    pub(crate) fn unseen_persons(&self, n: usize, upright: bool) -> Result<Option<ImageSet>> {
+        let Some(config) = &self.drawn else { return Ok(None) };
+        let first = UNSEEN_PERSONS.start;
+        let unseen = FacesConfig {
+            persons: (first..).take(n).collect(),
+            left_out: Vec::new(),
+            sessions: config.sessions.iter().take(1).copied().collect(),
+            transforms: 1,
+            ..config.clone()
+        };
+        let mut set = faces::build_cached(&unseen, &self.sources.drawn_faces)?;
+        if upright || config.transforms == 1 {
+            return Ok(Some(set));
+        }
+        let moves = transforms::levels(config.transforms)?;
+        let person = set.factors.position("person")?;
+        let (size, image_len) = (set.height, set.image_len());
+        for (image, combination) in set.images.chunks_exact_mut(image_len).zip(&mut set.combinations) {
+            let transform = combination[person] % moves.len();
+            let moved: Vec<f32> =
+                image.chunks_exact(size * size).flat_map(|channel| moves[transform].apply(size, channel)).collect();
+            image.copy_from_slice(&moved);
+            combination.0.push(transform);
+        }
+        let transform = transforms::factor(config.transforms)?;
+        set.factors = Factors::new(set.factors.iter().cloned().chain([transform]).collect())?;
+        Ok(Some(set))
+    }
+
     /// What a picture of these images must say that it shows: drawn faces and photographs look alike where both are small.
     pub(crate) fn pictured(&self) -> Option<&'static str> {
         match &self.config {
@@ -204,9 +270,9 @@ impl Data {
     }
 
     /// What must be known of an experiment's images, for its report: also which of its held-out sets no photograph shows.
-    pub(crate) fn note(&self, experiment: &Experiment) -> String {
+    pub(crate) fn note(&self, data: &DataConfig) -> String {
         let mut note = self.note.clone();
-        for rule in experiment.data.held_out.iter().filter(|rule| self.lacks(rule)) {
+        for rule in data.held_out.iter().filter(|rule| self.lacks(rule)) {
             note += &format!("; held-out set {} dropped: there is no photograph of it", rule.name);
         }
         note
@@ -262,8 +328,8 @@ impl Data {
         })
     }
 
-    /// The factors that a judge reads.
-    fn read_factors(&self) -> Vec<&str> {
+    /// The factors that can be read off an image.
+    pub(crate) fn read_factors(&self) -> Vec<&str> {
         let names = self.set.factors.iter().map(|factor| factor.name.as_str());
         names.filter(|name| self.config.is_readable(name)).collect()
     }
@@ -290,6 +356,22 @@ impl Data {
             },
         })
     }
+}
+
+/// The images of session B, without the factor that says so.
+fn of_session_b(set: &ImageSet) -> Result<ImageSet> {
+    let place = set.factors.position("session")?;
+    let chosen: Vec<usize> = (0..set.len()).filter(|&i| set.combinations[i][place] == 1).collect();
+    let without = |levels: &[usize]| {
+        Combination(levels.iter().enumerate().filter(|(i, _)| *i != place).map(|(_, level)| *level).collect())
+    };
+    let factors = set.factors.iter().filter(|factor| factor.name != "session").cloned().collect();
+    Ok(ImageSet {
+        factors: Factors::new(factors)?,
+        images: set.gather(&chosen)?.images,
+        combinations: chosen.iter().map(|&i| without(&set.combinations[i])).collect(),
+        ..set.clone()
+    })
 }
 
 #[cfg(test)]

@@ -26,8 +26,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use self::catalogue::Catalogue;
+pub(crate) use self::catalogue::own_name;
 pub(crate) use self::document::preset_of;
 pub use self::document::{About, EvaluateConfig, ModelsConfig};
+pub(crate) use self::layers::{parse_override, set_path};
 use crate::run_config::{DataConfig, TrainingConfig};
 use crate::{Error, Result};
 
@@ -61,7 +63,7 @@ pub const DEFAULT_PROFILE: &str = "quick";
 pub const PHOTOGRAPHS: &str = "-photographs";
 
 /// The profile of the research's exact solver.
-const PAPER: &str = "paper";
+pub(crate) const PAPER: &str = "paper";
 
 impl Experiment {
     /// The experiment as TOML, for the results folder.
@@ -105,6 +107,6 @@ pub fn find_root(start: &Path) -> Result<PathBuf> {
 }
 
 /// The last line of a TOML error says what is wrong; those above it draw the place.
-fn one_line(error: &toml::de::Error) -> String {
+pub(crate) fn one_line(error: &toml::de::Error) -> String {
     error.message().replace('\n', " ")
 }

@@ -29,7 +29,7 @@ pub(crate) use self::lessons::heads;
 pub use self::lessons::{Lesson, Lessons, Material};
 use crate::learners::optimiser;
 use crate::progress::ProgressLine;
-use crate::run_config::{Reconstruction, TrainingConfig, short_hash};
+use crate::run_config::short_hash;
 use crate::schedule::Schedule;
 use crate::train::Surroundings;
 use crate::{Error, Result};
@@ -56,6 +56,20 @@ impl JudgeTraining {
             // Larger images are fewer in all sets, and six times the work each.
             _ if image_size > 32 => Self { steps: 600, batch: 64, learning_rate: 1e-3, test_images: 10_000 },
             _ => Self { steps: 1000, batch: 128, learning_rate: 2e-3, test_images: 10_000 },
+        }
+    }
+}
+
+impl JudgeTraining {
+    fn solver(&self) -> Solver {
+        Solver {
+            steps: self.steps,
+            batch: self.batch,
+            learning_rate: self.learning_rate,
+            beta1: 0.9,
+            beta2: 0.99,
+            weight_decay: 1e-4,
+            schedule: Schedule::Cosine { warmup_steps: 50 },
         }
     }
 }
@@ -108,6 +122,9 @@ struct Key<'a> {
 
 const RECORD: &str = "record";
 
+/// Judges have one seed: an experiment's seeds share their judge.
+const JUDGES_SEED: u64 = 0;
+
 /// Who the judge is, among those that are trained as it is.
 pub(crate) const JUDGE: &str = "judge";
 
@@ -124,7 +141,7 @@ impl TrainedJudge {
         let json = serde_json::to_vec(&key).map_err(|e| Error::config("judge", e.to_string()))?;
         let path = cache.join(format!("{}-{}.safetensors", lessons.reader, short_hash(&json)));
         if let Some(record) = cached_record(&path)? {
-            let judge = start(network, Params::new(around.device))?;
+            let judge = start(network, Params::new(around.device), JUDGES_SEED)?;
             judge.load_file(&path)?;
             return Ok(Self { judge, record });
         }
@@ -143,11 +160,12 @@ impl TrainedJudge {
     pub fn train(lessons: &Lessons, training: &JudgeTraining, around: Surroundings) -> Result<Self> {
         let network = &lessons.network;
         let mut material = (lessons.material)()?;
-        let judge = fit((lessons.reader, network), material.as_mut(), training, around)?;
+        let solver = training.solver();
+        let judge = fit((lessons.reader, network), material.as_mut(), (&solver, JUDGES_SEED), around)?;
         let (n_images, accuracy) = match material.twin()? {
             None => test_accuracy(&judge, network.image_size(), material.as_ref(), training, around.device)?,
             Some(mut twin) => {
-                let of_twin = fit((lessons.reader, network), twin.as_mut(), training, around)?;
+                let of_twin = fit((lessons.reader, network), twin.as_mut(), (&solver, JUDGES_SEED), around)?;
                 test_accuracy(&of_twin, network.image_size(), twin.as_ref(), training, around.device)?
             }
         };
@@ -172,7 +190,7 @@ impl TrainedJudge {
     /// # Errors
     /// When the device has no room.
     pub(crate) fn network(&self, config: &ClassifierConfig, params: Params) -> Result<Classifier> {
-        let copy = start(config, params)?;
+        let copy = start(config, params, JUDGES_SEED)?;
         copy.params().load("classifier", &self.judge.params().tensors()?.into_iter().collect())?;
         Ok(copy)
     }
@@ -187,9 +205,9 @@ impl TrainedJudge {
     }
 }
 
-/// The network with its first weights, which are the same for all that have its description.
-fn start(network: &ClassifierConfig, params: Params) -> Result<Classifier> {
-    Ok(Classifier::new("classifier", network, params, &mut keyed_rng(0, "judge weights", 0))?)
+/// The network with its first weights, which are the same for all that have its description and seed.
+pub(crate) fn start(network: &ClassifierConfig, params: Params, seed: u64) -> Result<Classifier> {
+    Ok(Classifier::new("classifier", network, params, &mut keyed_rng(seed, "judge weights", 0))?)
 }
 
 /// The judge's accuracy in one phrase.
@@ -233,41 +251,71 @@ fn cached_record(path: &Path) -> Result<Option<JudgeRecord>> {
     serde_json::from_str(json).map(Some).map_err(|e| broken(&e))
 }
 
-fn fit(
+/// How a classifier is trained: Adam on the sum of the classification losses of its factors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Solver {
+    /// Updates.
+    pub steps: u64,
+    /// Images per update.
+    pub batch: usize,
+    /// Base learning rate.
+    pub learning_rate: f64,
+    /// Adam's decay of the first moment.
+    pub beta1: f64,
+    /// Adam's decay of the second moment.
+    pub beta2: f64,
+    /// L2 weight decay, added to the gradient as Caffe does.
+    pub weight_decay: f64,
+    /// How the rate changes.
+    pub schedule: Schedule,
+}
+
+impl Solver {
+    /// Every rule that holds of a solver.
+    pub(crate) fn validate(&self, file: &str) -> Result<()> {
+        let wrong = |problem: String| Err(Error::config(file, problem));
+        if self.steps == 0 || self.batch == 0 {
+            return wrong(format!("steps = {}, batch = {}: expected at least 1 of each", self.steps, self.batch));
+        }
+        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
+            return wrong(format!("learning_rate = {}: expected a positive number", self.learning_rate));
+        }
+        for (name, value) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            if !(0.0..1.0).contains(&value) {
+                return wrong(format!("{name} = {value}: expected a number from 0 to below 1"));
+            }
+        }
+        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
+            return wrong(format!("weight_decay = {}: expected a number of at least 0", self.weight_decay));
+        }
+        Ok(())
+    }
+}
+
+/// Trains a classifier from its first weights: they, and which units are dropped, depend on the seed; which images a
+/// step shows is the material's own affair.
+///
+/// # Errors
+/// When images cannot be gathered, the loss is no number, or the user interrupts.
+pub(crate) fn fit(
     (reader, network): (&str, &ClassifierConfig),
     material: &mut dyn Material,
-    training: &JudgeTraining,
+    (solver, seed): (&Solver, u64),
     around: Surroundings,
 ) -> Result<Classifier> {
-    let judge = start(network, Params::new(around.device))?;
-    let solver = TrainingConfig {
-        steps: training.steps,
-        batch: training.batch,
-        learning_rate: training.learning_rate,
-        beta1: 0.9,
-        beta2: 0.99,
-        weight_decay: 1e-4,
-        schedule: Schedule::Cosine { warmup_steps: 50 },
-        reconstruction_weight: 1.0,
-        mask_weight: 0.0,
-        evaluate_every: training.steps,
-        checkpoint_every: training.steps,
-        reconstruction: Reconstruction::default(),
-        cooperation: None,
-        adversarial: None,
-        phases: Vec::new(),
-    };
-    let mut adam = optimiser(judge.params(), &solver)?;
+    let judge = start(network, Params::new(around.device), seed)?;
+    let mut adam = optimiser(judge.params(), (solver.beta1, solver.beta2))?;
     let mut gradients = GradientBuffers::new(&judge.params().vars());
     let mut line = ProgressLine::start(reader, 0, solver.steps, around.quiet);
     let started = std::time::Instant::now();
     for step in 0..solver.steps {
         if around.interrupt.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted { model: reader.to_owned(), seed: 0, step, steps: solver.steps });
+            return Err(Error::Interrupted { model: reader.to_owned(), seed, step, steps: solver.steps });
         }
         let (images, levels) = material.batch(step, solver.batch)?.tensors(network.image_size(), around.device)?;
         let mut loss = Tensor::new(0f32, around.device)?;
-        let dropout = Dropout::Keyed(keyed_rng(0, "judge dropout", step).random());
+        let dropout = Dropout::Keyed(keyed_rng(seed, "judge dropout", step).random());
         for ((_, logits), levels) in judge.forward(&images, dropout)?.iter().zip(&levels) {
             loss = (loss + ops::softmax_cross_entropy(logits, levels)?)?;
         }

@@ -91,17 +91,17 @@ impl<'a> Learners<'a> {
             }
             (name, &param.var, multipliers)
         });
-        adam(params, config)
+        adam(params, (config.beta1, config.beta2))
     }
 }
 
-/// An Adam over a network's parameters with their multipliers.
-pub(crate) fn optimiser(params: &Params, config: &TrainingConfig) -> Result<Adam> {
-    adam(params.iter().map(|(name, param)| (name.to_owned(), &param.var, param.multipliers)), config)
+/// An Adam over a network's parameters with their multipliers, and its decays of the first and the second moment.
+pub(crate) fn optimiser(params: &Params, decays: (f64, f64)) -> Result<Adam> {
+    adam(params.iter().map(|(name, param)| (name.to_owned(), &param.var, param.multipliers)), decays)
 }
 
-fn adam<'a>(params: impl Iterator<Item = (String, &'a Var, Multipliers)>, config: &TrainingConfig) -> Result<Adam> {
-    let adam = AdamConfig { beta1: config.beta1, beta2: config.beta2, eps: EPSILON };
+fn adam<'a>(params: impl Iterator<Item = (String, &'a Var, Multipliers)>, (beta1, beta2): (f64, f64)) -> Result<Adam> {
+    let adam = AdamConfig { beta1, beta2, eps: EPSILON };
     let params = params
         .map(|(name, var, multipliers)| AdamParam {
             name,

@@ -16,6 +16,8 @@
 //! | [`evaluate`] | figures of drawn images |
 //! | `mouths`, `sheets` | mouths of drawn faces; pictures in the research's layout |
 //! | [`reproduce`] | an experiment from its file to its results folder |
+//! | [`classification`] | experiments whose arms are classifiers |
+//! | [`kind`] | one type for every kind of experiment |
 //! | [`ablation`] | the full model, and the same with something left out |
 //! | [`faces_check`] | whether the drawn faces are hard enough |
 //! | [`generate`] | images from a trained model |
@@ -27,6 +29,7 @@ pub mod ablation;
 pub mod adversarial;
 pub mod bench;
 pub mod checkpoint;
+pub mod classification;
 pub mod cooperation;
 pub mod dataset;
 pub mod device;
@@ -37,6 +40,7 @@ pub mod experiment;
 pub mod faces_check;
 pub mod generate;
 pub mod judging;
+pub mod kind;
 mod learners;
 mod mouths;
 pub mod objective;
@@ -51,3 +55,4 @@ pub mod train;
 
 pub use error::{Error, Result};
 pub use experiment::{Catalogue, Experiment, Request};
+pub use kind::AnyExperiment;

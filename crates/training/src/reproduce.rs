@@ -12,8 +12,8 @@ use std::time::{Instant, SystemTime};
 use candle_core::Device;
 use multigen_data::{ImageSet, Split};
 use multigen_measure::{
-    self as measure, BaselineOptions, Baselines, ExperimentDir, HistoryRow, Machine, Manifest, MetricRow, ModelRecord,
-    ResultsDir, SHARPNESS, Samples, Sheet,
+    self as measure, BaselineOptions, Baselines, ConfusionRow, ExperimentDir, HistoryRow, Machine, Manifest, MetricRow,
+    ModelRecord, ResultsDir, SHARPNESS, Samples, Sheet,
 };
 use multigen_models::{GeneratorConfig, presets};
 use ndarray::Array4;
@@ -295,7 +295,7 @@ fn manifest(
         expected: experiment.about.expected.clone(),
         profile: experiment.profile.clone(),
         device: options.device.1.clone(),
-        dataset: data.note(experiment),
+        dataset: data.note(&experiment.data),
         pictured: data.pictured().map(str::to_owned),
         models,
         seeds: options.seeds.clone(),
@@ -321,9 +321,11 @@ fn describe(model: &str, training: Option<&TrainingConfig>) -> String {
 
 /// Everything that goes into the tables of one experiment.
 #[derive(Default)]
-struct Figures {
-    metrics: Vec<MetricRow>,
+pub(crate) struct Figures {
+    pub(crate) metrics: Vec<MetricRow>,
     history: Vec<HistoryRow>,
+    /// Of experiments on classifiers.
+    pub(crate) confusion: Vec<ConfusionRow>,
     evaluations: Vec<measure::EvaluationRow>,
     diagnostics: Vec<measure::DiagnosticRow>,
     /// What a reader must know of single runs.
@@ -337,6 +339,13 @@ struct Figures {
 }
 
 impl Figures {
+    /// Takes note of a trained classifier: its parameters, and the seconds of its training.
+    pub(crate) fn of_classifier(&mut self, arm: &str, n_parameters: u64, seconds: f64) {
+        let entry = self.models.entry(arm.to_owned()).or_default();
+        entry.0 = n_parameters;
+        entry.1.push(seconds);
+    }
+
     fn add(
         &mut self,
         evaluated: &mut [Evaluated],
@@ -398,7 +407,13 @@ impl Figures {
 
     /// Writes everything into the folder `staged`, then moves it over what `dir` holds: a disk that fills up half way
     /// leaves the earlier results as they were. Earlier samples and pictures that have no successor go.
-    fn publish(self, manifest: &Manifest, config: &str, staged: &ExperimentDir, dir: &ExperimentDir) -> Result<()> {
+    pub(crate) fn publish(
+        self,
+        manifest: &Manifest,
+        config: &str,
+        staged: &ExperimentDir,
+        dir: &ExperimentDir,
+    ) -> Result<()> {
         staged.create()?;
         let mut moves = vec![
             (staged.config(), dir.config()),
@@ -411,6 +426,10 @@ impl Figures {
         measure::write_rows_and_copy(&staged.metrics(), &staged.metrics_compressed(), &self.metrics)?;
         measure::write_rows(&staged.history(), &self.history)?;
         measure::write_rows(&staged.evaluations(), &self.evaluations)?;
+        if !self.confusion.is_empty() {
+            measure::write_rows(&staged.confusion(), &self.confusion)?;
+            moves.push((staged.confusion(), dir.confusion()));
+        }
         if !self.diagnostics.is_empty() {
             measure::write_rows(&staged.diagnostics(), &self.diagnostics)?;
             moves.push((staged.diagnostics(), dir.diagnostics()));
@@ -432,7 +451,7 @@ impl Figures {
         Ok(dir.remove_all_but(&kept)?)
     }
 
-    fn describe(&self, record: &mut ModelRecord) {
+    pub(crate) fn describe(&self, record: &mut ModelRecord) {
         if let Some((n_parameters, seconds)) = self.models.get(&record.name) {
             record.n_parameters = *n_parameters;
             record.training_seconds = seconds.iter().sum::<f64>() / seconds.len().max(1) as f64;

@@ -205,8 +205,10 @@ impl DataConfig {
     pub(crate) fn for_seed(&self, seed: u64) -> Self {
         let mut data = self.clone();
         for held_out in &mut data.held_out {
-            if let Rule::Share(share) = &mut held_out.rule {
-                share.seed = share.seed.wrapping_add(seed);
+            match &mut held_out.rule {
+                Rule::Share(share) => share.seed = share.seed.wrapping_add(seed),
+                Rule::AllBut(all_but) => all_but.seed = all_but.seed.wrapping_add(seed),
+                Rule::Where(_) | Rule::Listed(_) => {}
             }
         }
         data

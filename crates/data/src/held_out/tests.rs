@@ -199,7 +199,7 @@ fn rules_are_read_from_and_written_to_toml() {
     assert_eq!(config.held_out, [digits::held_out()[1].clone(), listed(&["digit=7 style=9"]), cells(0.3, 5)]);
     assert_eq!(toml::from_str::<Config>(&toml::to_string(&config).unwrap()).unwrap(), config);
     let refused = |text: &str| toml::from_str::<Config>(text).unwrap_err().to_string();
-    assert!(refused("[[held_out]]\nname = \"x\"").contains("has none of `where`, `listed` and `share`"));
+    assert!(refused("[[held_out]]\nname = \"x\"").contains("has none of `where`, `listed`, `share` and `all_but`"));
     assert!(refused("[[held_out]]\nname = \"x\"\nwhere.digit = 7\nwher.digit = 7").contains("unknown field `wher`"));
     assert!(refused("[[held_out]]\nname = \"x\"\nwhere.digit = true").contains("the name or the number of a level"));
     assert!(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HeldOut, Rule, Share};
+use super::{AllBut, HeldOut, Rule, Share};
 use crate::{Error, Result};
 
 /// A level's name. A configuration file may write `7` as well as `"7"`.
@@ -46,7 +46,7 @@ impl<'de> Deserialize<'de> for LevelName {
     }
 }
 
-/// A rule as it stands in a configuration file: exactly one of `where`, `listed` and `share`.
+/// A rule as it stands in a configuration file: exactly one of `where`, `listed`, `share` and `all_but`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HeldOutText {
@@ -57,23 +57,30 @@ pub(super) struct HeldOutText {
     listed: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     share: Option<Share>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    all_but: Option<AllBut>,
 }
 
 impl TryFrom<HeldOutText> for HeldOut {
     type Error = Error;
 
     fn try_from(text: HeldOutText) -> Result<Self> {
-        let rule = match (text.levels, text.listed, text.share) {
-            (Some(levels), None, None) => Rule::Where(levels),
-            (None, Some(cells), None) => Rule::Listed(cells),
-            (None, None, Some(share)) => Rule::Share(share),
-            (None, None, None) => {
-                return Err(Error::held_out(&text.name, "has none of `where`, `listed` and `share`; give one"));
+        let rules = [
+            ("`where`", text.levels.map(Rule::Where)),
+            ("`listed`", text.listed.map(Rule::Listed)),
+            ("`share`", text.share.map(Rule::Share)),
+            ("`all_but`", text.all_but.map(Rule::AllBut)),
+        ];
+        let mut given: Vec<(&str, Rule)> =
+            rules.into_iter().filter_map(|(name, rule)| rule.map(|rule| (name, rule))).collect();
+        let rule = match (given.len(), given.pop()) {
+            (1, Some((_, rule))) => rule,
+            (_, None) => {
+                let problem = "has none of `where`, `listed`, `share` and `all_but`; give one";
+                return Err(Error::held_out(&text.name, problem));
             }
-            (levels, listed, share) => {
-                let given =
-                    [("`where`", levels.is_some()), ("`listed`", listed.is_some()), ("`share`", share.is_some())];
-                let names: Vec<&str> = given.iter().filter(|(_, is_given)| *is_given).map(|(name, _)| *name).collect();
+            (_, Some((last, _))) => {
+                let names: Vec<&str> = given.iter().map(|(name, _)| *name).chain([last]).collect();
                 return Err(Error::held_out(&text.name, format!("has {}; keep one", names.join(" and "))));
             }
         };
@@ -83,11 +90,12 @@ impl TryFrom<HeldOutText> for HeldOut {
 
 impl From<HeldOut> for HeldOutText {
     fn from(held_out: HeldOut) -> Self {
-        let empty = Self { name: held_out.name, levels: None, listed: None, share: None };
+        let empty = Self { name: held_out.name, levels: None, listed: None, share: None, all_but: None };
         match held_out.rule {
             Rule::Where(levels) => Self { levels: Some(levels), ..empty },
             Rule::Listed(cells) => Self { listed: Some(cells), ..empty },
             Rule::Share(share) => Self { share: Some(share), ..empty },
+            Rule::AllBut(all_but) => Self { all_but: Some(all_but), ..empty },
         }
     }
 }

@@ -26,6 +26,7 @@ pub fn default_batch(net: &str) -> Result<usize> {
     Ok(match net {
         "digits-v1" => 64,
         "alexnet-multitask" => 48,
+        "alexnet-multitask-relu" => 64,
         "kdef-small" | "kdef-large" | "alexnet-71" | "alexnet-71-s2" | "alexnet-compact-71" => 32,
         "mmi-small" | "mmi-large" | "mmi-figure" => 8,
         _ => 128,

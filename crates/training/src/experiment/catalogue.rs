@@ -1,7 +1,7 @@
 //! The folder of experiment files: their names, their parents, and what each adds to its parent.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -101,7 +101,7 @@ impl Catalogue {
     }
 
     /// The file to which an error of the whole document belongs: the one that holds the key between its backticks.
-    pub(super) fn holder(&self, name: &str, error: &toml::de::Error) -> String {
+    pub(crate) fn holder(&self, name: &str, error: &toml::de::Error) -> String {
         self.holder_of_key(name, error.message().split('`').nth(1).unwrap_or_default())
     }
 
@@ -119,7 +119,7 @@ impl Catalogue {
     }
 
     /// The file of an experiment: in the folder of experiments, or anywhere where it is asked for by its path.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         if is_path(name) { PathBuf::from(name) } else { self.dir.join(format!("{name}.toml")) }
     }
 
@@ -130,7 +130,7 @@ impl Catalogue {
     }
 
     /// The document with all its parents under it, without the keys that only say so.
-    pub(super) fn document(&self, name: &str) -> Result<Table> {
+    pub(crate) fn document(&self, name: &str) -> Result<Table> {
         let mut chain = vec![self.read(name)?];
         let mut names = vec![name.to_owned()];
         while let Some(parent) =
@@ -158,6 +158,14 @@ impl Catalogue {
 /// Whether an experiment is asked for by the path of its file.
 pub(super) fn is_path(name: &str) -> bool {
     name.ends_with(".toml")
+}
+
+/// An experiment's name: that of its file.
+pub(crate) fn own_name(name: &str) -> String {
+    match is_path(name) {
+        true => Path::new(name).file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned()),
+        false => name.to_owned(),
+    }
 }
 
 /// Whether a key stands anywhere in a document.

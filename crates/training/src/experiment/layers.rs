@@ -42,14 +42,7 @@ pub(super) fn apply_override(
     pair: &str,
 ) -> Result<()> {
     let wrong = |problem: &str| Error::config(format!("--set {pair}"), problem);
-    let (key, text) = pair.split_once('=').ok_or_else(|| wrong("expected key=value, for example --set steps=200"))?;
-    let (key, text) = (key.trim(), text.trim());
-    // A value that is no TOML is a string: `--set evaluate.set=train` needs no quotes.
-    let value = format!("v = {text}")
-        .parse::<Table>()
-        .ok()
-        .and_then(|mut table| table.remove("v"))
-        .unwrap_or_else(|| Value::String(text.to_owned()));
+    let (key, value) = parse_override(pair)?;
     // As `show` prints it: the solver of all models, or of one. Laid over the document it would lie under other layers.
     let key = key.strip_prefix("training.").unwrap_or(key);
     if FIELDS.contains(&key) {
@@ -65,23 +58,43 @@ pub(super) fn apply_override(
         solver.1.entry(model.to_owned()).or_default().insert(field.to_owned(), value);
         return Ok(());
     }
+    set_path(document, key, value).map_err(|problem| {
+        wrong(&format!(
+            "{problem}; expected a solver field ({}), MODEL.field, or a path that `show` prints",
+            FIELDS.join(", ")
+        ))
+    })
+}
+
+/// Key and value of a pair `key=value` of `--set`.
+///
+/// # Errors
+/// When it is no such pair.
+pub(crate) fn parse_override(pair: &str) -> Result<(&str, Value)> {
+    let (key, text) = pair
+        .split_once('=')
+        .ok_or_else(|| Error::config(format!("--set {pair}"), "expected key=value, for example --set steps=200"))?;
+    let (key, text) = (key.trim(), text.trim());
+    // A value that is no TOML is a string: `--set evaluate.set=train` needs no quotes.
+    let value = format!("v = {text}")
+        .parse::<Table>()
+        .ok()
+        .and_then(|mut table| table.remove("v"))
+        .unwrap_or_else(|| Value::String(text.to_owned()));
+    Ok((key, value))
+}
+
+/// Replaces the value at a dotted path, which must be there; otherwise says what is missing.
+pub(crate) fn set_path(document: &mut Table, key: &str, value: Value) -> std::result::Result<(), String> {
     let mut path: Vec<&str> = key.split('.').collect();
     let last = path.pop().unwrap_or_default();
     let mut table = document;
     for part in path {
-        table = table.get_mut(part).and_then(Value::as_table_mut).ok_or_else(|| {
-            wrong(&format!(
-                "no table '{part}'; expected a solver field ({}), MODEL.field, or a path that `show` prints",
-                FIELDS.join(", ")
-            ))
-        })?;
+        table = table.get_mut(part).and_then(Value::as_table_mut).ok_or_else(|| format!("no table '{part}'"))?;
     }
     if !table.contains_key(last) {
         let known = table.keys().cloned().collect::<Vec<_>>().join(", ");
-        return Err(wrong(&format!(
-            "no key '{last}'; expected a solver field ({}) or one of {known}",
-            FIELDS.join(", ")
-        )));
+        return Err(format!("no key '{last}' among {known}"));
     }
     table.insert(last.to_owned(), value);
     Ok(())

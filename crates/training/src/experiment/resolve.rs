@@ -7,7 +7,7 @@ use multigen_data::sets::custom::CustomConfig;
 use multigen_models::presets;
 use toml::{Table, Value};
 
-use super::catalogue::is_path;
+use super::catalogue::{is_path, own_name};
 use super::differs::differences;
 use super::document::{self, Document, is_model};
 use super::layers::{apply_override, lay_profile_data, merge_solver};
@@ -102,7 +102,7 @@ impl Catalogue {
 
     /// Whether a file of the user's own keeps off the folders of results/ that others write: the cache, those of the
     /// project's own experiments in all their profiles, and those of photographs, which git ignores.
-    fn check_own_name(&self, name: &str, profile: &str) -> Result<()> {
+    pub(crate) fn check_own_name(&self, name: &str, profile: &str) -> Result<()> {
         let own = own_name(name);
         let is_same = |path: &Path| Path::new(name).canonicalize().ok() == path.canonicalize().ok();
         if !is_path(name) || is_same(&self.path(&own)) {
@@ -145,7 +145,7 @@ impl Catalogue {
     }
 
     /// Makes the table `[dataset]`, the user's own pictures, the document's set; its places are relative to the file.
-    fn lay_dataset(&self, name: &str, document: &mut Table) -> Result<()> {
+    pub(crate) fn lay_dataset(&self, name: &str, document: &mut Table) -> Result<()> {
         let Some(dataset) = document.remove("dataset") else { return Ok(()) };
         let file = self.holder_of_key(name, "dataset");
         let dataset: CustomConfig = dataset
@@ -158,13 +158,5 @@ impl Catalogue {
             data.insert("set".to_owned(), Value::Table(Table::from_iter([("custom".to_owned(), dataset)])));
         }
         Ok(())
-    }
-}
-
-/// An experiment's name: that of its file.
-fn own_name(name: &str) -> String {
-    match is_path(name) {
-        true => Path::new(name).file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned()),
-        false => name.to_owned(),
     }
 }
