@@ -26,7 +26,7 @@ fn every_experiment_resolves_in_every_profile_with_all_models() -> Outcome {
     for name in ["digits-result-1", "digits-result-2", "digits-result-3", "digits-holdout-30", "digits-holdout-70"] {
         assert!(names.iter().any(|n| n == name), "{name}");
     }
-    for parent in ["digits", "kdef", "mmi", "custom"] {
+    for parent in ["digits", "kdef", "mmi", "custom", "holdout-sweep"] {
         assert!(!names.iter().any(|n| n == parent), "a parent is not run itself");
     }
     for name in &names {
@@ -35,6 +35,7 @@ fn every_experiment_resolves_in_every_profile_with_all_models() -> Outcome {
             let expected = match (name.starts_with("digits"), profile) {
                 // The generator alone and three ways to let a classifier take part.
                 (true, _) if name.ends_with("cooperative") => 4,
+                (false, _) if name.starts_with("holdout-sweep") => 4,
                 (true, _) => 8,
                 (false, "paper") => 1 + usize::from(name.starts_with("mmi")),
                 (false, _) => 6,
@@ -293,6 +294,10 @@ fn names_endings_and_all() -> Outcome {
     let catalogue = Catalogue::new(folder());
     assert!(catalogue.matching("result-3")?.contains(&"digits-result-3".to_owned()));
     assert_eq!(catalogue.matching("digits-result-1")?, ["digits-result-1"]);
+    // A parent that is not run itself stands for those that build upon it, one that is for itself.
+    let sweep = ["01", "10", "30", "50", "70", "90"].map(|share| format!("holdout-sweep-{share}"));
+    assert_eq!(catalogue.matching("holdout-sweep")?, sweep);
+    assert_eq!(catalogue.matching("digits-holdout-30")?, ["digits-holdout-30"]);
     assert_eq!(catalogue.matching("all")?, catalogue.names()?);
     let error = catalogue.matching("digits-reslt-3").err().map(|e| e.to_string()).unwrap_or_default();
     assert!(error.contains("did you mean 'digits-result-3'?"), "{error}");
