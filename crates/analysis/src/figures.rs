@@ -1,4 +1,4 @@
-//! Figures as PNG files: image grids, sheets of pictures, scatter plots of mouths, loss curves, PSNR curves; drawn in
+//! Figures as PNG files: image grids, sheets of pictures, scatter plots of mouths, loss curves, PSNR curves, a sweep; drawn in
 //! memory, with an embedded font.
 
 pub mod canvas;
@@ -8,3 +8,4 @@ pub mod loss_curve;
 pub mod mouth;
 pub mod psnr_curve;
 pub mod sheet;
+pub mod sweep;

@@ -196,7 +196,10 @@ mod tests {
         let config = RunConfig {
             model: model.to_owned(),
             network: presets::generator(model).unwrap(),
-            data: DataConfig { set: SetConfig::Digits { transforms: 6, styles: Styles::Handwritten }, held_out: Vec::new() },
+            data: DataConfig {
+                set: SetConfig::Digits { transforms: 6, styles: Styles::Handwritten },
+                held_out: Vec::new(),
+            },
             factors: vec![Factor::numbered("digit", 10)],
             training_images,
             data_sha256: String::new(),

@@ -266,7 +266,11 @@ mod tests {
         assert_eq!(serde_json::to_string(&digits(Styles::Handwritten)).unwrap(), r#"{"digits":{"transforms":6}}"#);
         let styled = serde_json::to_string(&digits(Styles::Consistent)).unwrap();
         assert_eq!(styled, r#"{"digits":{"transforms":6,"styles":"consistent"}}"#);
-        for set in [digits(Styles::Handwritten), digits(Styles::Consistent), SetConfig::Faces { named: "mmi".to_owned(), size: 71 }] {
+        for set in [
+            digits(Styles::Handwritten),
+            digits(Styles::Consistent),
+            SetConfig::Faces { named: "mmi".to_owned(), size: 71 },
+        ] {
             let config = config(set);
             assert_eq!(config.hash().unwrap(), written(&config));
         }

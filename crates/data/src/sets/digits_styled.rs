@@ -97,7 +97,8 @@ fn handwriting(train: &LabelledImages) -> Result<LabelledImages> {
 
 /// The image with the smallest sum of squared differences to all others; the first of equal ones.
 fn most_typical<'a>(images: &[&'a [u8]]) -> Option<&'a [u8]> {
-    let distance = |a: &[u8], b: &[u8]| -> u64 { a.iter().zip(b).map(|(&a, &b)| u64::from(a.abs_diff(b)).pow(2)).sum() };
+    let distance =
+        |a: &[u8], b: &[u8]| -> u64 { a.iter().zip(b).map(|(&a, &b)| u64::from(a.abs_diff(b)).pow(2)).sum() };
     images.iter().copied().min_by_key(|image| images.iter().map(|other| distance(image, other)).sum::<u64>())
 }
 
@@ -204,7 +205,8 @@ mod tests {
     /// The mean column of a row's ink.
     fn middle(image: &[u8], row: usize) -> f64 {
         let row = &image[row * SIZE..(row + 1) * SIZE];
-        row.iter().zip(0..).map(|(&pixel, column)| f64::from(pixel) * f64::from(column)).sum::<f64>() / f64::from(ink(row))
+        row.iter().zip(0..).map(|(&pixel, column)| f64::from(pixel) * f64::from(column)).sum::<f64>()
+            / f64::from(ink(row))
     }
 
     #[test]
