@@ -40,12 +40,12 @@ impl Subject {
         }
     }
 
-    /// What counts as one member of a sample where images belong together: its name in the plural, and the factors that
-    /// tell one from another.
-    pub fn clusters(self) -> (&'static str, &'static [&'static str]) {
+    /// What counts as one member of a sample where images belong together: its name for one and for
+    /// several, and the factors that tell one from another.
+    pub fn clusters(self) -> (&'static str, &'static str, &'static [&'static str]) {
         match self {
-            Self::Digits => ("cells", &["digit", "style", "transform"]),
-            Self::DrawnFaces | Self::Photographs => ("persons", &["person"]),
+            Self::Digits => ("cell", "cells", &["digit", "style", "transform"]),
+            Self::DrawnFaces | Self::Photographs => ("person", "persons", &["person"]),
         }
     }
 }

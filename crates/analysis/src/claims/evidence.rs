@@ -122,6 +122,13 @@ impl Figures {
         images
     }
 
+    /// Whether a model has any figure in some sets.
+    pub fn has(&self, sets: &[&str], model: &str) -> bool {
+        let sets: BTreeSet<u32> = sets.iter().filter_map(|set| self.place(set)).collect();
+        let model = self.place(model);
+        self.rows.iter().any(|row| Some(row.model) == model && sets.contains(&row.set))
+    }
+
     /// The baselines that have a metric in some sets.
     pub fn baselines(&self, sets: &[&str], metric: &str) -> Vec<&str> {
         let sets: BTreeSet<u32> = sets.iter().filter_map(|set| self.place(set)).collect();

@@ -1,7 +1,7 @@
 //! `claims.html`: one static page; no script, no network, links relative to the page.
 
 use super::JudgedClaim;
-use super::text::{HEADING, RULE, cells, made_by, missing, summary_of, tally};
+use super::text::{HEADING, RULE, by_verdict, cells, made_by, missing, summary_of, tally};
 use super::verdict::{Judged, Verdict};
 use crate::figures::sweep::CAPTION as SWEEP_CAPTION;
 use crate::index_page::{STYLE, escape};
@@ -128,24 +128,22 @@ fn rows(case: &Judged) -> String {
     html
 }
 
-/// Per subject the verdicts of its cases.
+/// Per subject what its cases come to.
 fn chips(cases: &[Judged]) -> String {
-    let mut html = String::new();
-    let mut subject = None;
-    for case in cases {
-        if subject != Some(case.subject) {
-            let line = if subject.is_some() { "<br>" } else { "" };
-            html.push_str(&format!("{line}<span class=\"faint\">{}:</span> ", case.subject.name()));
-            subject = Some(case.subject);
+    let mut lines = Vec::new();
+    for (subject, groups) in by_verdict(cases) {
+        let mut line = format!("<span class=\"faint\">{}:</span>", subject.name());
+        for group in groups {
+            line.push_str(&format!(
+                " <span class=\"chip {}\">{} {}</span>",
+                class(group.verdict),
+                escape(&group.arms.join(", ")),
+                escape(&group.verdict.text())
+            ));
         }
-        html.push_str(&format!(
-            "<span class=\"chip {}\">{} {}</span> ",
-            class(&case.verdict),
-            escape(case.arm),
-            escape(&case.verdict.text())
-        ));
+        lines.push(line);
     }
-    html
+    lines.join("<br>")
 }
 
 fn class(verdict: &Verdict) -> &'static str {

@@ -21,7 +21,7 @@ pub fn page(all: &[JudgedClaim], sweep: Option<&str>) -> String {
     for judged in all {
         page.push_str(&claim(judged));
         if let (Some(figure), "10") = (sweep, judged.claim.number) {
-            page.push_str(&format!("\n![{SWEEP_CAPTION}]({figure})\n\n{SWEEP_CAPTION}\n"));
+            page.push_str(&format!("\n![The held-out share grows]({figure})\n\n{SWEEP_CAPTION}\n"));
         }
     }
     page

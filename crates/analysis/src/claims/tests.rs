@@ -182,13 +182,18 @@ fn what_is_missing_is_named_with_the_command() {
     let ssim = judged(folder.path(), condition(difference("ssim", Whose::Named("alone"))));
     assert_eq!(ssim.verdict, Verdict::None("no `ssim` of ours in held-out".into()));
     let model = judged(folder.path(), condition(difference(PSNR, Whose::Named("nobody"))));
-    assert_eq!(model.verdict, Verdict::None("no `psnr_db` of nobody in held-out".into()));
+    assert_eq!(model.verdict, Verdict::None("nothing of nobody in held-out".into()));
     assert!(matches!(
         judged(folder.path(), condition(difference(PSNR, Whose::BestBaseline))).verdict,
         Verdict::None(_)
     ));
+    // What stands beside and is missing keeps no verdict back.
+    let beside = Condition { standing: Standing::Beside("b"), ..condition(difference("ssim", Whose::Named("alone"))) };
+    let case = Case { subject: Subject::DrawnFaces, arm: "ours", conditions: vec![alone.clone(), beside] };
+    let both = verdict::judge(&case, &mut Evidence::new(&ResultsDir::new(folder.path()))).unwrap();
+    assert_eq!(both.verdict, Verdict::Supported);
+    assert_eq!(both.findings[1].verdict, Verdict::Beside("no `ssim` of ours in held-out".into()));
     // A broken table is an error, and nothing is written.
-    std::fs::write(folder.path().join("digits-result-1"), b"").unwrap();
     std::fs::write(folder.path().join("e/metrics.csv"), b"a,b\n").unwrap();
     let case = Case { subject: Subject::DrawnFaces, arm: "ours", conditions: vec![alone] };
     assert!(verdict::judge(&case, &mut Evidence::new(&ResultsDir::new(folder.path()))).is_err());
@@ -238,9 +243,9 @@ fn a_sample_that_is_too_small_has_no_verdict() {
     };
     let found = finding(at_least(0.8, 1), &rows);
     assert_eq!(found.verdict, Verdict::Supported);
-    assert_eq!(found.sample, "6 images, 3 persons, at least 1 with emotion=sad");
+    assert_eq!(found.sample, "6 images, of 3 persons, at least 1 with emotion=sad");
     let found = finding(at_least(0.8, 2), &rows);
-    assert_eq!(found.verdict, Verdict::None("1 persons with emotion=sad under seed 0, 2 needed".into()));
+    assert_eq!(found.verdict, Verdict::None("1 person with emotion=sad under seed 0, 2 needed".into()));
     assert_eq!(finding(at_least(0.95, 1), &rows).verdict, Verdict::NotSupported);
     // Without the level that is asked for, persons are counted over all.
     let all = Condition { needs: Some(Needs { at_least: 4, per: None }), ..at_least(0.8, 1) };
@@ -293,7 +298,7 @@ fn mouths_are_compared_image_by_image_where_they_could_be_read() {
     }
     let nearer = finding(condition(Quantity::NearerMeanMouth { model: "ours", level: "emotion=surprise" }), &rows);
     assert!((nearer.estimate.unwrap().mean - 0.04).abs() < 1e-12);
-    assert_eq!(nearer.sample, "1 image of 2, whose mouth could be read");
+    assert_eq!(nearer.sample, "1 image of 2 whose mouth could be read");
     let lost = finding(condition(Quantity::AsymmetryLost { model: "ours", level: "emotion=disgust" }), &rows);
     assert!((lost.estimate.unwrap().mean - 0.02).abs() < 1e-12);
     assert_eq!(lost.verdict, Verdict::Supported);
@@ -323,7 +328,7 @@ fn the_pages_name_every_claim_its_verdicts_and_its_commands() {
     }
     // digits-v2: nearer the mean, 25 − 20 > 0; the operator is not, which decides against it although the other half of the
     // claim lacks its experiment.
-    let line = "digits: digits-v2 no verdict: no results of digits-styled, operator-affine not supported";
+    let line = "digits: digits-v2 no verdict: no results of digits-styled; operator-affine not supported.";
     assert!(markdown.contains(line), "{markdown}");
     assert!(markdown.contains("| digits-v2 | PSNR to the mean of the same digit, dB − PSNR, dB | [digits-result-3](digits-result-3/summary.md) | result-3: 1 image | 0–4 | 5.00 | 5.00 to 5.00 | > 0 | supported |"));
     assert!(

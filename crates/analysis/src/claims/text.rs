@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::JudgedClaim;
+use super::claim::Subject;
 use super::verdict::{Finding, Judged, Verdict};
 use crate::labels::figure;
 use crate::summary::link;
@@ -61,29 +62,57 @@ pub fn cells(finding: &Finding) -> Cells {
         },
         sample,
         seeds,
-        effect: finding.estimate.map_or_else(dash, |estimate| figure(finding.metric, estimate.mean)),
+        effect: finding.estimate.map_or_else(dash, |estimate| unsigned_zero(finding.metric, estimate.mean)),
         interval: match finding.estimate.and_then(|estimate| estimate.interval()) {
-            Some((low, high)) => format!("{} to {}", figure(finding.metric, low), figure(finding.metric, high)),
+            Some((low, high)) => {
+                format!("{} to {}", unsigned_zero(finding.metric, low), unsigned_zero(finding.metric, high))
+            }
             None if finding.estimate.is_some() => "no interval".to_owned(),
             None => dash(),
         },
     }
 }
 
-/// A claim in one line: per subject, what each generator or arm comes to.
-pub fn one_line(judged: &JudgedClaim) -> String {
-    let mut subjects: Vec<(&str, Vec<String>)> = Vec::new();
-    for case in &judged.cases {
-        let name = case.subject.name();
-        if subjects.last().is_none_or(|(last, _)| *last != name) {
-            subjects.push((name, Vec::new()));
+/// A figure that is not written as −0.00.
+fn unsigned_zero(metric: &str, value: f64) -> String {
+    let text = figure(metric, value);
+    match text.trim_start_matches('-') {
+        zero if text.parse() == Ok(0.0) => zero.to_owned(),
+        _ => text,
+    }
+}
+
+/// The cases of a subject that come to the same.
+pub struct Alike<'a> {
+    /// The generators or arms.
+    pub arms: Vec<&'static str>,
+    /// What they come to.
+    pub verdict: &'a Verdict,
+}
+
+/// Per subject what its cases come to, those that come to the same together.
+pub fn by_verdict(cases: &[Judged]) -> Vec<(Subject, Vec<Alike<'_>>)> {
+    let mut subjects: Vec<(Subject, Vec<Alike>)> = Vec::new();
+    for case in cases {
+        if subjects.last().is_none_or(|(last, _)| *last != case.subject) {
+            subjects.push((case.subject, Vec::new()));
         }
-        if let Some((_, cases)) = subjects.last_mut() {
-            cases.push(format!("{} {}", case.arm, case.verdict.text()));
+        let Some((_, groups)) = subjects.last_mut() else { continue };
+        match groups.iter_mut().find(|group| *group.verdict == case.verdict) {
+            Some(group) => group.arms.push(case.arm),
+            None => groups.push(Alike { arms: vec![case.arm], verdict: &case.verdict }),
         }
     }
-    let parts = subjects.into_iter().map(|(subject, cases)| format!("{subject}: {}", cases.join(", ")));
-    parts.collect::<Vec<_>>().join("; ")
+    subjects
+}
+
+/// A claim in one line: per subject, what its generators or arms come to.
+pub fn one_line(judged: &JudgedClaim) -> String {
+    let parts = by_verdict(&judged.cases).into_iter().map(|(subject, groups)| {
+        let groups = groups.iter().map(|group| format!("{} {}", group.arms.join(", "), group.verdict.text()));
+        format!("{}: {}", subject.name(), groups.collect::<Vec<_>>().join("; "))
+    });
+    parts.collect::<Vec<_>>().join(". ") + "."
 }
 
 /// How many cases of all claims come to what.

@@ -148,29 +148,28 @@ fn find(condition: &Condition, subject: Subject, evidence: &mut Evidence) -> Res
         note: None,
         folder: folder.clone(),
     };
+    let without = |mut finding: Finding, reason: String| {
+        finding.verdict = match condition.standing {
+            Standing::Decides => Verdict::None(reason),
+            Standing::Beside(_) => Verdict::Beside(reason),
+        };
+        finding.missing_command = Some(command(condition.folder, subject));
+        Ok(finding)
+    };
     let figures = match evidence.of(&folder)? {
         Looked::Found(figures) => figures,
-        Looked::Missing(reason) => {
-            finding.verdict = Verdict::None(reason.clone());
-            finding.missing_command = Some(command(condition.folder, subject));
-            return Ok(finding);
-        }
+        Looked::Missing(reason) => return without(finding, reason.clone()),
     };
     finding.made_by = Some(figures.command.clone());
     let measured = Measured { figures, sets: condition.sets };
     let Some(best) = measured.best_of(&condition.quantity) else {
-        finding.verdict = Verdict::None("no baseline has this metric".to_owned());
-        finding.missing_command = Some(command(condition.folder, subject));
-        return Ok(finding);
+        let reason = format!("no baseline has `{}`", finding.metric);
+        return without(finding, reason);
     };
     finding.what = condition.quantity.describe(best);
     let by_seed = match measured.by_seed(&condition.quantity, best) {
         Ok(by_seed) => by_seed,
-        Err(missing) => {
-            finding.verdict = Verdict::None(missing);
-            finding.missing_command = Some(command(condition.folder, subject));
-            return Ok(finding);
-        }
+        Err(lacks) => return without(finding, lacks),
     };
     let leading = measured.images(&condition.quantity.leading(), best);
     let too_small = measured.describe_sample(condition, subject, &leading, &mut finding);
@@ -233,6 +232,9 @@ impl<'a> Measured<'a> {
                     Whose::BestBaseline => "the best baseline",
                 };
                 let level = measure.level.map(|level| format!(", {level}")).unwrap_or_default();
+                if !self.figures.has(self.sets, model) {
+                    return Err(format!("nothing of {model} in {}", self.sets.join(", ")));
+                }
                 return Err(format!("no `{}` of {model} in {}{level}", measure.metric, self.sets.join(", ")));
             }
             Ok(images)
@@ -274,7 +276,7 @@ impl<'a> Measured<'a> {
         images: &Images,
         finding: &mut Finding,
     ) -> Option<String> {
-        let (name, factors) = subject.clusters();
+        let (one, name, factors) = subject.clusters();
         let n_images = images.values().map(BTreeMap::len).min().unwrap_or(0);
         let n = n_clusters(images, factors, None).into_values().map(|(n, _)| n).min().unwrap_or(0);
         let plural = if n_images == 1 { "image" } else { "images" };
@@ -295,7 +297,8 @@ impl<'a> Measured<'a> {
         let of = if group.is_empty() { String::new() } else { format!(" with {group}") };
         finding.sample += &format!(", at least {n}{of}");
         let under = seed.map(|seed| format!(" under seed {seed}")).unwrap_or_default();
-        (n < needs.at_least).then(|| format!("{n} {name}{of}{under}, {} needed", needs.at_least))
+        (n < needs.at_least)
+            .then(|| format!("{n} {}{of}{under}, {} needed", if n == 1 { one } else { name }, needs.at_least))
     }
 
     /// What the judge reads in the truth, where a condition is on what it reads in generated images.
