@@ -281,15 +281,15 @@ impl<'a> Measured<'a> {
         let n = n_clusters(images, factors, None).into_values().map(|(n, _)| n).min().unwrap_or(0);
         let plural = if n_images == 1 { "image" } else { "images" };
         finding.sample = format!("{} {plural}", thousands(n_images as u64));
-        if n > 0 && n < n_images {
-            finding.sample += &format!(", {} {name}", thousands(n as u64));
-        }
         if let Quantity::NearerMeanMouth { model, level } | Quantity::AsymmetryLost { model, level } =
             condition.quantity
         {
             let read = self.figures.images(self.sets, model, MOUTH_READ, Some(level));
             let n_all = read.values().map(BTreeMap::len).min().unwrap_or(0);
-            finding.sample += &format!(" of {}, whose mouth could be read", thousands(n_all as u64));
+            finding.sample += &format!(" of {} whose mouth could be read", thousands(n_all as u64));
+        }
+        if n > 0 && n < n_images {
+            finding.sample += &format!(", of {} {}", thousands(n as u64), if n == 1 { one } else { name });
         }
         let needs = condition.needs?;
         let counts = n_clusters(images, factors, needs.per);
