@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod ablate;
 mod bench;
 mod claims;
 mod data;
@@ -31,6 +32,8 @@ struct Cli {
 enum Command {
     /// Train, measure and report experiments: a full name, an ending such as result-3, or all
     Reproduce(reproduce::Arguments),
+    /// Train the full model and the same with something left out, and report the difference
+    Ablate(ablate::Arguments),
     /// List the experiments
     List(list::Arguments),
     /// Print an experiment resolved, and what it changes in its parent
@@ -51,6 +54,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Reproduce(arguments) => reproduce::run(&arguments),
+        Command::Ablate(arguments) => ablate::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),

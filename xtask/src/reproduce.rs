@@ -9,7 +9,7 @@ use clap::Args;
 use multigen_training::dataset::{Data, Sources};
 use multigen_training::experiment::DEFAULT_PROFILE;
 use multigen_training::reproduce::{self, Options};
-use multigen_training::{Experiment, Request, device, progress};
+use multigen_training::{Catalogue, Experiment, Request, device, progress};
 
 use crate::workspace::{self, Places};
 use crate::{interrupt, report};
@@ -22,15 +22,22 @@ pub struct Arguments {
     /// A full name, a parent such as holdout-sweep for all that build upon it, an ending such as result-3, or all
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
-    /// smoke (seconds), quick (minutes) or paper (the research's exact solver)
-    #[arg(long, default_value = DEFAULT_PROFILE)]
-    profile: String,
     /// Number of seeds; intervals need two, verdicts five
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// Train the further models of each experiment as well
     #[arg(long)]
     all_models: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How experiments are run, whichever command asks for them.
+#[derive(Args, Debug)]
+pub struct How {
+    /// smoke (seconds), quick (minutes) or paper (the research's exact solver)
+    #[arg(long, default_value = DEFAULT_PROFILE)]
+    profile: String,
     /// Train anew what is already trained
     #[arg(long)]
     fresh: bool,
@@ -56,15 +63,87 @@ pub struct Arguments {
     places: Places,
 }
 
+impl How {
+    /// The experiments.
+    pub fn catalogue(&self) -> Result<Catalogue> {
+        self.places.catalogue()
+    }
+
+    /// How they are asked for.
+    pub fn request(&self, all_models: bool) -> Request {
+        Request { profile: self.profile.clone(), all_models, overrides: self.overrides.clone() }
+    }
+
+    /// What surrounds their runs. The cheapest checks first: a folder that cannot be written is found before the first
+    /// step, not after the last.
+    pub fn options(&self, seeds: u64) -> Result<Options<'static>> {
+        let options = Options {
+            root: self.places.root()?,
+            results: self.places.results()?,
+            device: (device::parse(&self.device)?, self.device.clone()),
+            seeds: (0..seeds).collect(),
+            interrupt: interrupt::flag()?,
+            quiet: false,
+            command: workspace::command_line(),
+        };
+        if !self.dry_run {
+            options.results.check_writable()?;
+        }
+        Ok(options)
+    }
+
+    /// Their images.
+    pub fn data(&self, experiments: &[Experiment], options: &Options) -> Result<Vec<Rc<Data>>> {
+        let sources = Sources {
+            mnist: self.places.mnist(self.mnist.as_ref())?,
+            drawn_faces: options.results.cache().join("faces"),
+            kdef: self.kdef.clone(),
+            mmi: self.mmi.clone(),
+        };
+        Ok(Data::load_all(experiments, &sources)?)
+    }
+
+    /// Says what would be trained where that may take long, then trains, measures and reports.
+    pub fn perform(
+        &self,
+        experiments: &[Experiment],
+        data: &[Rc<Data>],
+        options: &Options,
+        may_take_long: bool,
+    ) -> Result<()> {
+        if self.dry_run || may_take_long || takes_long(&self.profile) {
+            announce(experiments, data, options)?;
+        }
+        if self.dry_run {
+            return Ok(());
+        }
+        if self.fresh {
+            // All of them before the first is trained: experiments share runs, and none is to be trained twice.
+            for (experiment, data) in experiments.iter().zip(data) {
+                reproduce::forget(experiment, data, options)?;
+            }
+        }
+        for (experiment, data) in experiments.iter().zip(data) {
+            eprintln!("{}: {} ({} profile)", experiment.name, experiment.title, experiment.profile);
+            reproduce::run(experiment, data, options)?;
+            multigen_analysis::write_experiment(options.results.root(), &reproduce::results_name(experiment, data))?;
+        }
+        report::write(&options.results)?;
+        for (experiment, data) in experiments.iter().zip(data) {
+            let folder = options.results.experiment(&reproduce::results_name(experiment, data));
+            eprintln!("pictures: {}", folder.root().display());
+        }
+        eprintln!("report:   {}", options.results.index().display());
+        Ok(())
+    }
+}
+
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let catalogue = arguments.places.catalogue()?;
-    let request = Request {
-        profile: arguments.profile.clone(),
-        all_models: arguments.all_models,
-        overrides: arguments.overrides.clone(),
-    };
+    let Arguments { names: words, seeds, all_models, how } = arguments;
+    let catalogue = how.catalogue()?;
+    let request = how.request(*all_models);
     let mut names: Vec<String> = Vec::new();
-    for word in &arguments.names {
+    for word in words {
         for name in catalogue.matching(word)? {
             if !names.contains(&name) {
                 names.push(name);
@@ -73,55 +152,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let experiments =
         names.iter().map(|name| catalogue.resolve(name, &request)).collect::<multigen_training::Result<Vec<_>>>()?;
-    let options = Options {
-        root: arguments.places.root()?,
-        results: arguments.places.results()?,
-        device: (device::parse(&arguments.device)?, arguments.device.clone()),
-        seeds: (0..arguments.seeds).collect(),
-        interrupt: interrupt::flag()?,
-        quiet: false,
-        command: workspace::command_line(),
-    };
-    // The cheapest checks first: a folder that cannot be written is found before the first step, not after the last.
-    if !arguments.dry_run {
-        options.results.check_writable()?;
-    }
-    let sources = Sources {
-        mnist: arguments.places.mnist(arguments.mnist.as_ref())?,
-        drawn_faces: options.results.cache().join("faces"),
-        kdef: arguments.kdef.clone(),
-        mmi: arguments.mmi.clone(),
-    };
-    let data = Data::load_all(&experiments, &sources)?;
-    if arguments.dry_run || takes_long(&arguments.profile, &arguments.names) {
-        announce(&experiments, &data, &options)?;
-    }
-    if arguments.dry_run {
-        return Ok(());
-    }
-    if arguments.fresh {
-        // All of them before the first is trained: experiments share runs, and none is to be trained twice.
-        for (experiment, data) in experiments.iter().zip(&data) {
-            reproduce::forget(experiment, data, &options)?;
-        }
-    }
-    for (experiment, data) in experiments.iter().zip(&data) {
-        eprintln!("{}: {} ({} profile)", experiment.name, experiment.title, experiment.profile);
-        reproduce::run(experiment, data, &options)?;
-        multigen_analysis::write_experiment(options.results.root(), &reproduce::results_name(experiment, data))?;
-    }
-    report::write(&options.results)?;
-    for (experiment, data) in experiments.iter().zip(&data) {
-        let folder = options.results.experiment(&reproduce::results_name(experiment, data));
-        eprintln!("pictures: {}", folder.root().display());
-    }
-    eprintln!("report:   {}", options.results.index().display());
-    Ok(())
+    let options = how.options(*seeds)?;
+    let data = how.data(&experiments, &options)?;
+    how.perform(&experiments, &data, &options, words.iter().any(|word| word == "all"))
 }
 
 /// Whether the command may take hours, so that it says first how many: with any profile but the two short ones.
-fn takes_long(profile: &str, names: &[String]) -> bool {
-    ![SHORTEST_PROFILE, DEFAULT_PROFILE].contains(&profile) || names.iter().any(|name| name == "all")
+fn takes_long(profile: &str) -> bool {
+    ![SHORTEST_PROFILE, DEFAULT_PROFILE].contains(&profile)
 }
 
 /// Prints what would be trained and how long it would take here.
@@ -158,9 +196,7 @@ mod tests {
 
     #[test]
     fn every_profile_of_the_research_says_first_how_long_it_takes() {
-        let one = ["kdef-result-3".to_owned()];
-        assert!(takes_long("paper", &one) && takes_long("paper-71", &one));
-        assert!(!takes_long("quick", &one) && !takes_long("smoke", &one));
-        assert!(takes_long("quick", &["all".to_owned()]));
+        assert!(takes_long("paper") && takes_long("paper-71"));
+        assert!(!takes_long("quick") && !takes_long("smoke"));
     }
 }

@@ -8,9 +8,9 @@
 //! results/bench-operators.md                      times of operators
 //! results/faces-check.md                          how hard the drawn faces are
 //! results/cache/                                  runs and judges, ignored by git
-//! results/<experiment>/config.toml  manifest.json  metrics.csv  metrics.csv.gz  history.csv  evaluations.csv
+//! results/<experiment>/config.toml  manifest.json  metrics.csv  metrics.csv.gz  history.csv  evaluations.csv  diagnostics.csv
 //!                      samples/<model>-seed<k>.safetensors  samples/<model>-seed<k>-sheets.safetensors
-//!                      grid-<model>.png  sheet-<model>-<slug>.png  mouth.png  loss.png  psnr.png  table.csv  summary.md
+//!                      grid-<model>.png  sheet-<model>-<slug>.png  mouth.png  differences.png  loss.png  psnr.png  diagnostics.png  table.csv  summary.md
 //!                      (made by analysis)
 //! ```
 
@@ -133,6 +133,21 @@ impl ExperimentDir {
         check_writable(&self.root.join("samples"))
     }
 
+    /// What was looked at while a discriminator took part; only where one did.
+    pub fn diagnostics(&self) -> PathBuf {
+        self.root.join("diagnostics.csv")
+    }
+
+    /// The figure of it, made by analysis.
+    pub fn diagnostics_figure(&self) -> PathBuf {
+        self.root.join("diagnostics.png")
+    }
+
+    /// The figure of differences between models, made by analysis.
+    pub fn differences_figure(&self) -> PathBuf {
+        self.root.join("differences.png")
+    }
+
     /// The resolved configuration.
     pub fn config(&self) -> PathBuf {
         self.root.join("config.toml")
@@ -225,7 +240,14 @@ impl ExperimentDir {
     /// A folder cannot be read, or a file cannot be deleted.
     pub fn remove_all_but(&self, kept: &[PathBuf]) -> Result<()> {
         let is_picture = |name: &str| {
-            let named = [self.mouth_figure(), self.loss_figure(), self.psnr_figure()];
+            let named = [
+                self.mouth_figure(),
+                self.differences_figure(),
+                self.loss_figure(),
+                self.psnr_figure(),
+                self.diagnostics(),
+                self.diagnostics_figure(),
+            ];
             let of_model = ["grid-", "sheet-"].iter().any(|kind| name.starts_with(kind)) && name.ends_with(".png");
             of_model || named.iter().any(|path| path.ends_with(name))
         };
@@ -287,6 +309,9 @@ mod tests {
             dir.mouth_figure(),
             dir.loss_figure(),
             dir.psnr_figure(),
+            dir.diagnostics(),
+            dir.diagnostics_figure(),
+            dir.differences_figure(),
             dir.sheets("m", 0),
             dir.samples("m", 1),
         ];

@@ -1,7 +1,7 @@
-//! The rows of the three tables of a results folder, and their CSV files.
+//! The rows of the tables of a results folder, and their CSV files.
 //!
 //! `metrics.csv` (one figure per row, long form), `history.csv` (one training step per row), `evaluations.csv` (one
-//! evaluation per row). The header is written and checked; a figure that is not finite is neither written nor read.
+//! evaluation per row), `diagnostics.csv` (one look at a discriminator per row, where one takes part). The header is written and checked; a figure that is not finite is neither written nor read.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -89,6 +89,29 @@ pub struct EvaluationRow {
     pub psnr_db: f64,
 }
 
+/// One look at a run in which a discriminator takes part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiagnosticRow {
+    /// The model.
+    pub model: String,
+    /// The seed of the run.
+    pub seed: u64,
+    /// The step that was looked at, from 1.
+    pub step: u64,
+    /// Share of the batch's real images that the discriminator takes for real.
+    pub discriminator_on_real: f64,
+    /// Share of the batch's generated images that it takes for generated.
+    pub discriminator_on_generated: f64,
+    /// Euclidean norm of the gradient of all of the generator's parameters.
+    pub generator_gradient: f64,
+    /// The same of the discriminator's.
+    pub discriminator_gradient: f64,
+    /// How much the batch's generated images differ from each other, as a multiple of how much its real ones do: mean over
+    /// pixels of the standard deviation over the batch. Near 0 when all combinations are drawn alike.
+    pub relative_spread: f64,
+}
+
 /// A row of one of the tables: its columns, and the figures that must be finite.
 pub trait Row: Serialize + DeserializeOwned {
     /// The columns, in the order of the file.
@@ -119,6 +142,29 @@ impl Row for EvaluationRow {
 
     fn figures(&self) -> Vec<(&'static str, f64)> {
         vec![("psnr_db", self.psnr_db)]
+    }
+}
+
+impl Row for DiagnosticRow {
+    const COLUMNS: &'static [&'static str] = &[
+        "model",
+        "seed",
+        "step",
+        "discriminator_on_real",
+        "discriminator_on_generated",
+        "generator_gradient",
+        "discriminator_gradient",
+        "relative_spread",
+    ];
+
+    fn figures(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("discriminator_on_real", self.discriminator_on_real),
+            ("discriminator_on_generated", self.discriminator_on_generated),
+            ("generator_gradient", self.generator_gradient),
+            ("discriminator_gradient", self.discriminator_gradient),
+            ("relative_spread", self.relative_spread),
+        ]
     }
 }
 

@@ -60,6 +60,16 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
+    /// The layer with its weights divided by their spectral norm.
+    pub(crate) fn of_norm_one(&self) -> Result<Self> {
+        Ok(Self { weight: of_norm_one(&self.weight)?, bias: self.bias.clone() })
+    }
+
+    /// What the layer does to a small change of its input, before any activation: the same without its bias.
+    pub(crate) fn tangent(&self, change: &Tensor) -> Result<Tensor> {
+        Ok(ops::linear(change, &self.weight, None)?)
+    }
+
     /// `[n, in]` → `[n, out]`.
     pub(crate) fn forward(&self, x: &Tensor, activation: &Activated) -> Result<Tensor> {
         self.forward_as(x, &[self.bias.elem_count()], activation)
@@ -175,7 +185,23 @@ impl Conv2d {
         Ok(Self { weight, bias, config })
     }
 
+    /// The layer with its weights, as a matrix [out, in·k·k], divided by their spectral norm.
+    pub(crate) fn of_norm_one(&self) -> Result<Self> {
+        Ok(Self { weight: of_norm_one(&self.weight)?, bias: self.bias.clone(), config: self.config })
+    }
+
+    /// What the layer does to a small change of its input, before any activation: the same without its bias.
+    pub(crate) fn tangent(&self, change: &Tensor) -> Result<Tensor> {
+        Ok(ops::conv2d(change, &self.weight, None, self.config)?)
+    }
+
     pub(crate) fn forward(&self, x: &Tensor, activation: &Activated) -> Result<Tensor> {
         Ok(ops::conv2d_activated(x, &self.weight, Some(&self.bias), self.config, activation.at_the_end())?)
     }
+}
+
+/// Weights divided by their spectral norm; weights of zeros stay what they are.
+pub(crate) fn of_norm_one(weight: &Tensor) -> Result<Tensor> {
+    const SMALLEST: f64 = 1e-12;
+    Ok(weight.broadcast_div(&ops::spectral_norm(weight)?.maximum(SMALLEST)?)?)
 }

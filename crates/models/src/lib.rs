@@ -1,4 +1,5 @@
-//! Networks, built from the operators of `multigen-ops`: parameters, generators, classifiers and the judge.
+//! Networks, built from the operators of `multigen-ops`: parameters, generators, classifiers, the judge and the
+//! adversarial discriminator.
 //!
 //! Nothing here knows a data set, a loss or a file layout other than safetensors: a network takes levels or images and
 //! gives images or logits.
@@ -7,6 +8,7 @@ pub mod activation;
 pub mod alexnet;
 pub mod classifier;
 pub mod concatenating;
+pub mod discriminator;
 pub mod error;
 pub mod generator;
 pub mod judge;
@@ -22,6 +24,7 @@ pub mod spatial;
 pub use activation::Activation;
 pub use alexnet::{AlexNet, AlexNetConfig, Dropout};
 pub use classifier::{Classifier, ClassifierConfig};
+pub use discriminator::{Discriminator, DiscriminatorConfig};
 pub use error::{Error, Result};
 pub use generator::{Drawn, Generator, GeneratorConfig};
 pub use judge::{Judge, JudgeConfig};

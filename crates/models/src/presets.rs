@@ -14,9 +14,10 @@ use crate::spatial::Bank;
 use crate::{Activation, Error, Result};
 
 /// Every name that [`generator`] knows.
-pub const GENERATORS: [&str; 18] = [
+pub const GENERATORS: [&str; 19] = [
     "digits-v1",
     "digits-v2",
+    "digits-v2-mask",
     "digits-wide",
     "digits-figure",
     "operator-affine",
@@ -108,14 +109,14 @@ pub fn generator_for(name: &str, factors: &[Levels], size: usize) -> Result<Gene
             mask_head: false,
             filling: FillingRules::DigitsV1,
         }),
-        "digits-v2" => GeneratorConfig::Concatenating(ConcatenatingConfig {
+        "digits-v2" | "digits-v2-mask" => GeneratorConfig::Concatenating(ConcatenatingConfig {
             branches: digits([512, 512, 128, 256])?,
             hidden: vec![2048, 2048],
             map: DIGITS_MAP,
             upsampling: v2_upsampling,
             activation: Activation::Prelu,
             last: rectified,
-            mask_head: false,
+            mask_head: name == "digits-v2-mask",
             filling: FillingRules::Plain,
         }),
         // "512/512 512/512 64/64, transform alike": the transform's branch is as the colour's before it.
@@ -382,6 +383,7 @@ pub fn describe(name: &str) -> &'static str {
     match name {
         "digits-v1" => "The research's first generator for digits: four transposed convolutions, ReLU.",
         "digits-v2" => "The research's default generator for digits: two transposed convolutions, PReLU.",
+        "digits-v2-mask" => "The research's default generator for digits, with the mask head of its paper's figure.",
         "digits-wide" => "The research's generator for digits with wider fully connected layers.",
         "digits-figure" => "The research's generator of its paper's figure, with a segmentation mask as second output.",
         "kdef-small" => {

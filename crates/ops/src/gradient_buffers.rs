@@ -170,6 +170,25 @@ impl GradientBuffers {
         self.slots.keys().map(String::as_str).filter(|name| self.gradient(name).is_none()).collect()
     }
 
+    /// The Euclidean norm of the gradients of all variables whose name is one `of` those asked for, taken together;
+    /// a variable without a gradient adds nothing.
+    ///
+    /// # Errors
+    /// When the device cannot be read.
+    pub fn norm(&self, of: impl Fn(&str) -> bool) -> Result<f64> {
+        let mut squares = 0.0;
+        for name in self.slots.keys().filter(|name| of(name)) {
+            squares += match self.gradient(name) {
+                None => 0.0,
+                Some(Gradient::Buffer(values)) => sum_of_squares(values),
+                Some(Gradient::Tensor(tensor)) => {
+                    f64::from(tensor.sqr()?.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?)
+                }
+            };
+        }
+        Ok(squares.sqrt())
+    }
+
     pub(crate) fn gradient(&self, name: &str) -> Option<Gradient<'_>> {
         let slot = self.slots.get(name)?;
         match &slot.stored {
@@ -178,4 +197,8 @@ impl GradientBuffers {
             None => None,
         }
     }
+}
+
+fn sum_of_squares(values: &[f32]) -> f64 {
+    values.iter().map(|value| f64::from(*value).powi(2)).sum()
 }

@@ -11,11 +11,12 @@
 //! | activations, alone and inside the operators above | [`prelu`](mod@prelu), [`leaky_relu`](mod@leaky_relu), [`activation`] |
 //! | pooling, normalisation | [`max_pool2d`](mod@max_pool2d), [`local_response_norm`](mod@local_response_norm) |
 //! | sampling under affine maps, and under a flow | [`affine_sample`](mod@affine_sample), [`warp`](mod@warp) |
-//! | regularisation | [`dropout`](mod@dropout) |
-//! | losses | [`squared_error`](mod@squared_error), [`softmax_cross_entropy`](mod@softmax_cross_entropy) |
+//! | regularisation | [`dropout`](mod@dropout), [`spectral_norm`](mod@spectral_norm) |
+//! | losses | [`squared_error`](mod@squared_error), [`absolute_error`](mod@absolute_error), [`softmax_cross_entropy`](mod@softmax_cross_entropy) |
 //! | training | [`gradient_buffers`], [`adam`], [`recycling_allocator`] |
 //! | measuring | [`timing`], [`roof`] |
 
+pub mod absolute_error;
 pub mod activation;
 pub mod adam;
 pub mod affine_sample;
@@ -38,6 +39,7 @@ pub mod recycling_allocator;
 pub mod roof;
 mod scratch;
 pub mod softmax_cross_entropy;
+pub mod spectral_norm;
 pub mod squared_error;
 pub mod timing;
 mod toom_cook;
@@ -45,6 +47,7 @@ mod transpose;
 pub mod warp;
 mod weighted;
 
+pub use absolute_error::absolute_error;
 pub use activation::Activation;
 pub use adam::{Adam, AdamConfig, AdamParam};
 pub use affine_sample::{affine_sample, affine_sample_portable};
@@ -65,5 +68,6 @@ pub use max_pool2d::{MaxPool2dConfig, max_pool2d, max_pool2d_portable};
 pub use prelu::{prelu, prelu_portable};
 pub use recycling_allocator::RecyclingAllocator;
 pub use softmax_cross_entropy::{softmax_cross_entropy, softmax_cross_entropy_portable};
+pub use spectral_norm::spectral_norm;
 pub use squared_error::{squared_error, squared_error_portable};
 pub use warp::{warp, warp_portable};

@@ -189,3 +189,77 @@ fn bad_arguments_are_named() {
         assert!(message.contains('[') && !message.contains('\n'), "{message}");
     }
 }
+
+/// p = [1 −2], t = [0 1]: |1| + |−3| = 4 over a batch of one; slopes +1 and −1. Equal values have the slope 0.
+#[test]
+fn absolute_error_by_hand() {
+    let p = Var::new(&[[1f32, -2., 5.]], CPU).unwrap();
+    let t = Tensor::new(&[[0f32, 1., 5.]], CPU).unwrap();
+    let loss = ops::absolute_error(&p, &t).unwrap();
+    assert_eq!(loss.to_scalar::<f32>().unwrap(), 4.0);
+    assert_eq!(flat(loss.backward().unwrap().get(&p).unwrap()), [1.0, -1.0, 0.0]);
+    // Twice the batch, twice the sum: the same mean per image.
+    let both = |x: &Tensor| Tensor::cat(&[x, x], 0).unwrap();
+    let loss = ops::absolute_error(&both(&p), &both(&t)).unwrap();
+    assert_eq!(loss.to_scalar::<f32>().unwrap(), 4.0);
+    assert!(ops::absolute_error(&p, &both(&t)).is_err());
+}
+
+/// diag(3, 4): σ = 4, u = v = e₂, so the gradient is 1 at the second place of the diagonal. A rank-one matrix a·bᵀ with
+/// a = [3 4], b = [1 2 2] has σ = ‖a‖·‖b‖ = 5 · 3.
+#[test]
+fn spectral_norm_by_hand() {
+    let w = Var::new(&[[3f32, 0.], [0., 4.]], CPU).unwrap();
+    let sigma = ops::spectral_norm(&w).unwrap();
+    assert!((sigma.to_scalar::<f32>().unwrap() - 4.0).abs() < 0.01);
+    // (3/4)^24 ≈ 0.001 is what twelve rounds leave of the other vector.
+    let gradient = flat(sigma.backward().unwrap().get(&w).unwrap());
+    for (found, exact) in gradient.iter().zip([0.0, 0.0, 0.0, 1.0]) {
+        assert!((found - exact).abs() < 0.01, "{gradient:?}");
+    }
+    let w = Tensor::new(&[[3f32, 6., 6.], [4., 8., 8.]], CPU).unwrap();
+    let found = ops::spectral_norm(&w.reshape((2, 3, 1, 1)).unwrap()).unwrap().to_scalar::<f32>().unwrap();
+    assert!((found - 15.0).abs() < 1e-4, "{found}");
+    assert!(ops::spectral_norm(&Tensor::zeros((0, 3), DType::F32, CPU).unwrap()).is_err());
+    assert_eq!(
+        ops::spectral_norm(&Tensor::zeros((2, 3), DType::F32, CPU).unwrap()).unwrap().to_scalar::<f32>().unwrap(),
+        0.0
+    );
+}
+
+/// Against the square root of the largest eigenvalue of WᵀW, by thousands of products; never above it.
+#[test]
+fn spectral_norm_of_random_weights_is_within_a_few_per_cent() {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    for (rows, columns) in [(1, 1), (1, 30), (30, 1), (32, 75), (128, 576), (64, 40)] {
+        let w = random(&mut rng, &[rows, columns]);
+        let matrix: Vec<f64> = flat(&w).into_iter().map(f64::from).collect();
+        let mut v: Vec<f64> = (0..columns).map(|_| rng.random_range(0.5..1.0)).collect();
+        let mut sigma = 0.0;
+        for _ in 0..3000 {
+            let u: Vec<f64> = (0..rows).map(|i| (0..columns).map(|j| matrix[i * columns + j] * v[j]).sum()).collect();
+            let next: Vec<f64> =
+                (0..columns).map(|j| (0..rows).map(|i| matrix[i * columns + j] * u[i]).sum()).collect();
+            let norm = next.iter().map(|x| x * x).sum::<f64>().sqrt();
+            sigma = norm.sqrt();
+            v = next.iter().map(|x| x / norm).collect();
+        }
+        let found = f64::from(ops::spectral_norm(&w).unwrap().to_scalar::<f32>().unwrap());
+        assert!(found <= sigma * 1.0001 && found >= sigma * 0.93, "{rows}×{columns}: {found} of {sigma}");
+    }
+}
+
+/// ‖(3, 4)‖ = 5 of one variable; with a second one of gradient 12: ‖(5, 12)‖ = 13.
+#[test]
+fn the_norm_of_gradients_by_hand() {
+    let (a, b) = (Var::new(&[1f32, 1.], CPU).unwrap(), Var::new(&[[1f32]], CPU).unwrap());
+    let vars = std::collections::BTreeMap::from([("a".to_owned(), a.clone()), ("b".to_owned(), b.clone())]);
+    let mut gradients = ops::GradientBuffers::new(&vars);
+    let of_a = (a.as_tensor() * &Tensor::new(&[3f32, 4.], CPU).unwrap()).unwrap().sum_all().unwrap();
+    // A layer of the fast path: its gradient lies in a buffer. x = 12, so dy/dw = 12.
+    let of_b = ops::linear(&Tensor::new(&[[12f32]], CPU).unwrap(), &b, None).unwrap().sum_all().unwrap();
+    gradients.backward(&(of_a + of_b).unwrap()).unwrap();
+    assert_eq!(gradients.norm(|name| name == "a").unwrap(), 5.0);
+    assert_eq!(gradients.norm(|_| true).unwrap(), 13.0);
+    assert_eq!(gradients.norm(|_| false).unwrap(), 0.0);
+}

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use multigen_measure::{Commit, EvaluationRow};
+use multigen_measure::{Commit, DiagnosticRow, EvaluationRow};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,9 @@ pub struct Progress {
     pub best: Option<(u64, f64)>,
     /// The evaluations so far.
     pub evaluations: Vec<EvaluationRow>,
+    /// What was looked at while a discriminator took part.
+    #[serde(default)]
+    pub diagnostics: Vec<DiagnosticRow>,
     /// Seconds of training so far, over all sittings.
     pub seconds: f64,
     /// The commits of the code that trained, one after the other.

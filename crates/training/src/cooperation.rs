@@ -1,14 +1,12 @@
 //! Cooperation: a classifier, pretrained on real training images, reads what a generator draws, and the generator learns
 //! to be read (SPEC §5).
 //!
-//! The loss is the classification loss of every factor, mean softmax cross-entropy, times a weight. Labels are all that it needs, so
-//! a share of the batch may be combinations that are imagined: drawn from all levels, those never seen included. The
-//! reconstruction loss stays on training images.
+//! The loss is the classification loss of every factor, mean softmax cross-entropy, times the phase's weight
+//! ([`crate::phases`]). Labels are all that it needs, so a share of the batch may be combinations that are imagined: drawn from all levels, those
+//! never seen included. The reconstruction loss stays on training images.
 //!
-//! A run has phases: *generator only*, *fixed* (the classifier is frozen, its dropout stays on) and *flexible* (both
-//! learn, the classifier from generated images). The learning rate's schedule and the optimiser start anew in each.
+//! The classifier is frozen (its dropout stays on), or learns beside the generator, from generated images alone.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
@@ -20,7 +18,7 @@ use multigen_ops as ops;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use crate::judging::{Images, JudgeTraining, Lessons, TrainedJudge, heads};
+use crate::judging::{Images, JudgeTraining, Lessons, TrainedJudge, heads, judge_network};
 use crate::run_config::{RunConfig, SetConfig};
 use crate::train::Surroundings;
 use crate::{Error, Result};
@@ -32,108 +30,55 @@ const CLASSIFIER: &str = "classifier";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cooperation {
-    /// How it is trained on real training images beforehand.
-    pub pretraining: JudgeTraining,
-    /// The phases, one after the other.
-    pub phases: Vec<Phase>,
+    /// How it is trained on real training images beforehand; without, it starts at random.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretraining: Option<JudgeTraining>,
+    /// Its network.
+    #[serde(default)]
+    pub network: CooperatingNetwork,
+    /// Factors that it does not read, of those that can be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
 }
 
-/// A phase of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Phase {
-    /// The phase's name.
-    pub name: String,
-    /// Its share of the run's steps.
-    pub share: f64,
-    /// Weight of the classification loss of each factor; 0 for the generator alone.
-    pub weight: f64,
-    /// The share of the batch that is drawn from all combinations.
-    #[serde(default)]
-    pub imagined: f64,
-    /// Whether the classifier learns too, from what is generated.
-    #[serde(default)]
-    pub classifier_learns: bool,
-}
-
-/// Where a step lies in its phase.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Place<'a> {
-    /// The phase.
-    pub phase: &'a Phase,
-    /// The step, counted from the phase's first one.
-    pub step: u64,
-    /// The phase's steps.
-    pub steps: u64,
+/// The network of a classifier that takes part.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CooperatingNetwork {
+    /// The research's multi-task AlexNet at widths for two CPU cores.
+    #[default]
+    AlexnetCompact,
+    /// The judge's network, trained apart from any judge: strides for pooling, no dropout.
+    Judge,
 }
 
 impl Cooperation {
-    /// Every rule that holds of phases.
+    /// Every rule that holds of a classifier's part.
     pub(crate) fn validate(&self, file: &str) -> Result<()> {
         let wrong = |problem: String| Err(Error::config(file, format!("cooperation: {problem}")));
-        if self.pretraining.steps == 0 || self.pretraining.batch == 0 {
+        let Some(JudgeTraining { steps, batch, learning_rate, .. }) = &self.pretraining else { return Ok(()) };
+        if *steps == 0 || *batch == 0 {
             return wrong("pretraining: steps and batch must be at least 1".to_owned());
         }
-        if !(self.pretraining.learning_rate.is_finite() && self.pretraining.learning_rate > 0.0) {
-            return wrong(format!("pretraining: learning_rate = {}", self.pretraining.learning_rate));
-        }
-        for Phase { name, share, weight, imagined, .. } in &self.phases {
-            if !(share.is_finite() && *share > 0.0) {
-                return wrong(format!("phase {name}: share = {share}, expected a number above 0"));
-            }
-            if !(weight.is_finite() && *weight >= 0.0) {
-                return wrong(format!("phase {name}: weight = {weight}, expected a number of at least 0"));
-            }
-            if !(0.0..1.0).contains(imagined) {
-                return wrong(format!("phase {name}: imagined = {imagined}, expected a share from 0 to below 1"));
-            }
-        }
-        let sum: f64 = self.phases.iter().map(|phase| phase.share).sum();
-        if (sum - 1.0).abs() > 1e-6 {
-            return wrong(format!("the phases' shares sum to {sum}, expected 1"));
+        if !(learning_rate.is_finite() && *learning_rate > 0.0) {
+            return wrong(format!("pretraining: learning_rate = {learning_rate}: expected a positive number"));
         }
         Ok(())
     }
 
-    /// The phases in one sentence, for reports.
+    /// In one sentence, for reports.
     pub(crate) fn describe(&self) -> String {
-        let phases = self.phases.iter().map(|Phase { name, share, weight, imagined, classifier_learns }| {
-            let imagined = match *imagined > 0.0 {
-                true => format!(", {:.0} % of the batch imagined", imagined * 100.0),
-                false => String::new(),
-            };
-            let reads = match (*weight > 0.0, classifier_learns) {
-                (false, _) => "no classifier".to_owned(),
-                (true, false) => format!("weight {weight}, frozen"),
-                (true, true) => format!("weight {weight}, learning from generated images"),
-            };
-            format!("{name} ({:.0} % of the steps: {reads}{imagined})", share * 100.0)
-        });
-        format!("A classifier takes part: {}.", phases.collect::<Vec<_>>().join(", then "))
-    }
-
-    /// The phase of `step` in a run of `steps`.
-    pub(crate) fn place(&self, step: u64, steps: u64) -> Option<Place<'_>> {
-        let mut sum = 0.0;
-        let mut first = 0;
-        for (i, phase) in self.phases.iter().enumerate() {
-            sum += phase.share;
-            let is_last = i + 1 == self.phases.len();
-            let end = if is_last { steps } else { ((sum * steps as f64).round() as u64).min(steps) };
-            if step < end {
-                return Some(Place { phase, step: step - first, steps: end - first });
+        let start = match &self.pretraining {
+            Some(JudgeTraining { steps, batch, .. }) => {
+                format!("pretrained on training images alone, {steps} steps of {batch}")
             }
-            first = end;
-        }
-        None
-    }
-
-    fn params(&self, device: &Device) -> Params {
-        if self.classifier_learns() { Params::new(device) } else { Params::frozen(device) }
-    }
-
-    fn classifier_learns(&self) -> bool {
-        self.phases.iter().any(|phase| phase.classifier_learns)
+            None => "from a random start".to_owned(),
+        };
+        let without = match self.without.is_empty() {
+            true => String::new(),
+            false => format!(", without a head for {}", self.without.join(", ")),
+        };
+        format!("A classifier takes part, {start}{without}.")
     }
 }
 
@@ -142,15 +87,15 @@ impl Cooperation {
 pub struct Cooperating {
     classifier: Classifier,
     learns: bool,
-    /// How well it reads the held-out images before the run: real ones, which it never saw.
-    pub pretrained: JudgeRecord,
+    /// How well it reads the held-out images before the run: real ones, which it never saw. None from a random start.
+    pub pretrained: Option<JudgeRecord>,
 }
 
 impl Cooperating {
-    /// The classifier of a run: trained on the run's training images, or from the cache.
+    /// The classifier of a run: trained on the run's training images, or from the cache; or at random.
     ///
     /// # Errors
-    /// As [`TrainedJudge::get`].
+    /// As [`TrainedJudge::get`]; a factor that `without` names does not exist.
     pub fn new(
         run: &RunConfig,
         cooperation: &Cooperation,
@@ -158,13 +103,17 @@ impl Cooperating {
         cache: &Path,
         around: Surroundings,
     ) -> Result<Self> {
-        let lessons = lessons(run, set, split)?;
-        let trained = TrainedJudge::get(&lessons, &cooperation.pretraining, cache, around)?;
-        let classifier = trained.network(&lessons.network, cooperation.params(around.device))?;
-        Ok(Self { classifier, learns: cooperation.classifier_learns(), pretrained: trained.record })
+        let Some(pretraining) = &cooperation.pretraining else {
+            return Self::untrained(run, cooperation, set, around.device);
+        };
+        let lessons = lessons(run, cooperation, set, split)?;
+        let trained = TrainedJudge::get(&lessons, pretraining, cache, around)?;
+        let learns = run.training.classifier_learns();
+        let classifier = trained.network(&lessons.network, params(learns, around.device))?;
+        Ok(Self { classifier, learns, pretrained: Some(trained.record) })
     }
 
-    /// One that was never trained, to time a step by.
+    /// One at random, by the run's seed.
     ///
     /// # Errors
     /// When the device has no room.
@@ -174,12 +123,11 @@ impl Cooperating {
         set: &ImageSet,
         device: &Device,
     ) -> Result<Self> {
-        let params = cooperation.params(device);
-        let mut rng = keyed_rng(0, "judge weights", 0);
-        let classifier = Classifier::new(CLASSIFIER, &network(&run.data.set, set)?, params, &mut rng)?;
-        let pretrained =
-            JudgeRecord { description: String::new(), n_images: 0, accuracy: BTreeMap::new(), commit: None };
-        Ok(Self { classifier, learns: cooperation.classifier_learns(), pretrained })
+        let learns = run.training.classifier_learns();
+        let mut rng = keyed_rng(run.seed, "classifier weights", 0);
+        let network = network(&run.data.set, cooperation, set)?;
+        let classifier = Classifier::new(CLASSIFIER, &network, params(learns, device), &mut rng)?;
+        Ok(Self { classifier, learns, pretrained: None })
     }
 
     /// Whether it learns in some phase.
@@ -213,8 +161,8 @@ impl Cooperating {
 }
 
 /// What the classifier of a run learns from before the run: the training images. It is tested on all others.
-fn lessons<'a>(run: &RunConfig, set: &'a ImageSet, split: &'a Split) -> Result<Lessons<'a>> {
-    let network = network(&run.data.set, set)?;
+fn lessons<'a>(run: &RunConfig, cooperation: &Cooperation, set: &'a ImageSet, split: &'a Split) -> Result<Lessons<'a>> {
+    let network = network(&run.data.set, cooperation, set)?;
     let names: Vec<String> = network.factors().into_iter().map(|(factor, _)| factor).collect();
     let identity = serde_json::to_string(&(&run.data_sha256, &run.data.held_out, &names))
         .map_err(|e| Error::config(CLASSIFIER, e.to_string()))?;
@@ -235,13 +183,29 @@ fn training_images(set: &ImageSet, split: &Split, read: &[&str]) -> Result<Image
     Images::parted(set, &split.train, &others, read)
 }
 
-/// The classifier for a set: of all factors that can be read.
-fn network(config: &SetConfig, set: &ImageSet) -> Result<ClassifierConfig> {
-    let names = set.factors.iter().map(|factor| factor.name.as_str());
-    let read: Vec<&str> = names.filter(|name| config.is_readable(name)).collect();
-    let network = presets::compact_classifier(&heads(&set.factors, &read)?, set.height);
-    network.validate(presets::COMPACT_CLASSIFIER)?;
-    Ok(ClassifierConfig::AlexNet(network))
+fn params(learns: bool, device: &Device) -> Params {
+    if learns { Params::new(device) } else { Params::frozen(device) }
+}
+
+/// The classifier for a set: of all factors that can be read, but for those it is to leave out.
+fn network(config: &SetConfig, cooperation: &Cooperation, set: &ImageSet) -> Result<ClassifierConfig> {
+    let known: Vec<&str> =
+        set.factors.iter().map(|factor| factor.name.as_str()).filter(|name| config.is_readable(name)).collect();
+    if let Some(stranger) = cooperation.without.iter().find(|name| !known.contains(&name.as_str())) {
+        let problem = format!("without names '{stranger}': expected some of {}", known.join(", "));
+        return Err(Error::config("cooperation", problem));
+    }
+    let read: Vec<&str> =
+        known.into_iter().filter(|name| !cooperation.without.iter().any(|left| left == name)).collect();
+    let heads = heads(&set.factors, &read)?;
+    Ok(match cooperation.network {
+        CooperatingNetwork::Judge => judge_network(set.height, heads),
+        CooperatingNetwork::AlexnetCompact => {
+            let network = presets::compact_classifier(&heads, set.height);
+            network.validate(presets::COMPACT_CLASSIFIER)?;
+            ClassifierConfig::AlexNet(network)
+        }
+    })
 }
 
 /// The imagined combinations of a step: per factor n levels, every level as likely as any other.
@@ -263,44 +227,6 @@ mod tests {
     use super::*;
     use crate::judging::{Lesson, Material};
     use crate::run_config::DataConfig;
-
-    fn phase(name: &str, share: f64, weight: f64) -> Phase {
-        Phase { name: name.to_owned(), share, weight, imagined: 0.0, classifier_learns: false }
-    }
-
-    fn cooperation(phases: Vec<Phase>) -> Cooperation {
-        let pretraining = JudgeTraining { steps: 1, batch: 1, learning_rate: 1e-3, test_images: 1 };
-        Cooperation { pretraining, phases }
-    }
-
-    #[test]
-    fn phases_follow_each_other_and_end_with_the_run() {
-        let three =
-            cooperation(vec![phase("alone", 0.25, 0.0), phase("fixed", 0.5, 5.0), phase("flexible", 0.25, 1.0)]);
-        // Of 10 steps: 0.25 · 10 = 2.5, rounded to 3; 0.75 · 10 = 7.5, rounded to 8.
-        let place = |step| three.place(step, 10).map(|place| (place.phase.name.as_str(), place.step, place.steps));
-        assert_eq!(place(0), Some(("alone", 0, 3)));
-        assert_eq!(place(2), Some(("alone", 2, 3)));
-        assert_eq!(place(3), Some(("fixed", 0, 5)));
-        assert_eq!(place(7), Some(("fixed", 4, 5)));
-        assert_eq!(place(8), Some(("flexible", 0, 2)));
-        assert_eq!(place(9), Some(("flexible", 1, 2)));
-        assert_eq!(place(10), None);
-    }
-
-    #[test]
-    fn impossible_phases_are_one_line() {
-        let message = |phases| cooperation(phases).validate("f").err().map(|e| e.to_string()).unwrap_or_default();
-        assert_eq!(message(vec![phase("a", 0.5, 0.0), phase("b", 0.5, 1.0)]), "");
-        for (phases, expected) in [
-            (vec![phase("a", 0.5, 0.0)], "the phases' shares sum to 0.5, expected 1"),
-            (vec![phase("a", 1.0, -1.0)], "phase a: weight = -1"),
-            (vec![phase("a", f64::NAN, 1.0)], "phase a: share = NaN"),
-            (vec![Phase { imagined: 1.0, ..phase("a", 1.0, 1.0) }], "phase a: imagined = 1"),
-        ] {
-            assert!(message(phases).contains(expected), "{expected}");
-        }
-    }
 
     /// Every image that the classifier learns from is a training image, and every one that it is tested on is not.
     #[test]

@@ -29,7 +29,7 @@ pub(crate) use self::lessons::heads;
 pub use self::lessons::{Lesson, Lessons, Material};
 use crate::learners::optimiser;
 use crate::progress::ProgressLine;
-use crate::run_config::{TrainingConfig, short_hash};
+use crate::run_config::{Reconstruction, TrainingConfig, short_hash};
 use crate::schedule::Schedule;
 use crate::train::Surroundings;
 use crate::{Error, Result};
@@ -252,10 +252,12 @@ fn fit(
         mask_weight: 0.0,
         evaluate_every: training.steps,
         checkpoint_every: training.steps,
+        reconstruction: Reconstruction::default(),
         cooperation: None,
+        adversarial: None,
+        phases: Vec::new(),
     };
-    let params = judge.params().iter().map(|(name, param)| (name.to_owned(), param));
-    let mut adam = optimiser(params, &solver)?;
+    let mut adam = optimiser(judge.params(), &solver)?;
     let mut gradients = GradientBuffers::new(&judge.params().vars());
     let mut line = ProgressLine::start(reader, 0, solver.steps, around.quiet);
     let started = std::time::Instant::now();

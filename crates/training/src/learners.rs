@@ -1,12 +1,13 @@
-//! All that a run trains: the generator, and a classifier that learns beside it.
+//! All that a run trains: the generator, a classifier that learns beside it, a discriminator against it.
 
 use std::collections::{BTreeMap, HashMap};
 
 use candle_core::{Tensor, Var};
-use multigen_models::{Classifier, Generator, Param};
+use multigen_models::{Classifier, Generator, Multipliers, Param, Params};
 use multigen_ops::{Adam, AdamConfig, AdamParam};
 
 use crate::Result;
+use crate::adversarial::Opponent;
 use crate::run_config::TrainingConfig;
 
 /// Adam's ε (SPEC §5).
@@ -15,6 +16,9 @@ const EPSILON: f64 = 1e-8;
 /// What the names of a classifier's parameters begin with where a generator's stand beside them.
 pub(crate) const CLASSIFIER_PREFIX: &str = "classifier.";
 
+/// What the names of a discriminator's parameters begin with.
+pub(crate) const DISCRIMINATOR_PREFIX: &str = "discriminator.";
+
 /// The networks of a run.
 #[derive(Clone, Copy)]
 pub(crate) struct Learners<'a> {
@@ -22,13 +26,24 @@ pub(crate) struct Learners<'a> {
     pub generator: &'a Generator,
     /// The classifier, if it learns in some phase.
     pub classifier: Option<&'a Classifier>,
+    /// The discriminator, if there is one.
+    pub opponent: Option<&'a Opponent>,
 }
 
-impl Learners<'_> {
-    fn iter(&self) -> impl Iterator<Item = (String, &Param)> {
+impl<'a> Learners<'a> {
+    /// The networks beside the generator, with what their parameters' names begin with.
+    fn others(&self) -> impl Iterator<Item = (&'static str, &'a Params)> + use<'a> {
+        let classifier = self.classifier.map(|classifier| (CLASSIFIER_PREFIX, classifier.params()));
+        let opponent = self.opponent.map(|opponent| (DISCRIMINATOR_PREFIX, opponent.discriminator().params()));
+        classifier.into_iter().chain(opponent)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (String, &'a Param)> {
         let generator = self.generator.params().iter().map(|(name, param)| (name.to_owned(), param));
-        let classifier = self.classifier.into_iter().flat_map(|classifier| classifier.params().iter());
-        generator.chain(classifier.map(|(name, param)| (format!("{CLASSIFIER_PREFIX}{name}"), param)))
+        let others = self
+            .others()
+            .flat_map(|(prefix, params)| params.iter().map(move |(name, param)| (format!("{prefix}{name}"), param)));
+        generator.chain(others)
     }
 
     /// The variables by name.
@@ -42,9 +57,8 @@ impl Learners<'_> {
     /// When the device cannot be read.
     pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut tensors = self.generator.params().tensors()?;
-        if let Some(classifier) = self.classifier {
-            let own = classifier.params().tensors()?;
-            tensors.extend(own.into_iter().map(|(name, tensor)| (format!("{CLASSIFIER_PREFIX}{name}"), tensor)));
+        for (prefix, params) in self.others() {
+            tensors.extend(params.tensors()?.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)));
         }
         Ok(tensors)
     }
@@ -55,11 +69,11 @@ impl Learners<'_> {
     /// When a name is missing or a shape differs.
     pub fn load(&self, source_name: &str, values: &HashMap<String, Tensor>) -> Result<()> {
         self.generator.params().load(source_name, values)?;
-        if let Some(classifier) = self.classifier {
+        for (prefix, params) in self.others() {
             let own = values
                 .iter()
-                .filter_map(|(name, tensor)| Some((name.strip_prefix(CLASSIFIER_PREFIX)?.to_owned(), tensor.clone())));
-            classifier.params().load(source_name, &own.collect())?;
+                .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone())));
+            params.load(source_name, &own.collect())?;
         }
         Ok(())
     }
@@ -69,22 +83,31 @@ impl Learners<'_> {
     /// # Errors
     /// When the device has no room.
     pub fn optimiser(&self, config: &TrainingConfig) -> Result<Adam> {
-        optimiser(self.iter(), config)
+        let rate = self.opponent.map_or(1.0, |opponent| opponent.rate_multiplier(config.learning_rate));
+        let params = self.iter().map(|(name, param)| {
+            let mut multipliers = param.multipliers;
+            if name.starts_with(DISCRIMINATOR_PREFIX) {
+                multipliers.learning_rate *= rate;
+            }
+            (name, &param.var, multipliers)
+        });
+        adam(params, config)
     }
 }
 
-/// An Adam over parameters with their multipliers.
-pub(crate) fn optimiser<'a>(
-    params: impl Iterator<Item = (String, &'a Param)>,
-    config: &TrainingConfig,
-) -> Result<Adam> {
+/// An Adam over a network's parameters with their multipliers.
+pub(crate) fn optimiser(params: &Params, config: &TrainingConfig) -> Result<Adam> {
+    adam(params.iter().map(|(name, param)| (name.to_owned(), &param.var, param.multipliers)), config)
+}
+
+fn adam<'a>(params: impl Iterator<Item = (String, &'a Var, Multipliers)>, config: &TrainingConfig) -> Result<Adam> {
     let adam = AdamConfig { beta1: config.beta1, beta2: config.beta2, eps: EPSILON };
     let params = params
-        .map(|(name, param)| AdamParam {
+        .map(|(name, var, multipliers)| AdamParam {
             name,
-            var: param.var.clone(),
-            lr_mult: param.multipliers.learning_rate,
-            decay_mult: param.multipliers.decay,
+            var: var.clone(),
+            lr_mult: multipliers.learning_rate,
+            decay_mult: multipliers.decay,
         })
         .collect();
     Ok(Adam::new(params, adam)?)

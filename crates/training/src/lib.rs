@@ -8,23 +8,29 @@
 //! | [`schedule`] | learning-rate schedules |
 //! | [`objective`] | what a generator minimises |
 //! | [`train`] | the loop |
-//! | [`cooperation`], `learners` | a classifier that takes part; all that learns in a run |
+//! | [`phases`] | when which term of the loss counts for how much |
+//! | [`cooperation`], [`adversarial`] | a classifier, a discriminator that takes part |
+//! | `learners`, `diagnostics` | all that learns in a run; what to look at while a discriminator takes part |
 //! | [`checkpoint`] | what a stopped run leaves behind |
 //! | [`judging`] | the judge: trained, cached, tested |
 //! | [`evaluate`] | figures of drawn images |
 //! | `mouths`, `sheets` | mouths of drawn faces; pictures in the research's layout |
 //! | [`reproduce`] | an experiment from its file to its results folder |
+//! | [`ablation`] | the full model, and the same with something left out |
 //! | [`faces_check`] | whether the drawn faces are hard enough |
 //! | [`generate`] | images from a trained model |
 //! | [`provenance`] | commit, command, machine |
 //! | [`bench`](mod@bench) | timed training steps |
 //! | [`device`], [`progress`] | `--device`; the bar |
 
+pub mod ablation;
+pub mod adversarial;
 pub mod bench;
 pub mod checkpoint;
 pub mod cooperation;
 pub mod dataset;
 pub mod device;
+mod diagnostics;
 pub mod error;
 pub mod evaluate;
 pub mod experiment;
@@ -34,6 +40,7 @@ pub mod judging;
 mod learners;
 mod mouths;
 pub mod objective;
+pub mod phases;
 pub mod progress;
 pub mod provenance;
 pub mod reproduce;

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use multigen_models::Drawn;
 use multigen_ops as ops;
 
-use crate::run_config::TrainingConfig;
+use crate::run_config::{Reconstruction, TrainingConfig};
 use crate::{Error, Result};
 
 /// The truth of a batch.
@@ -15,14 +15,18 @@ pub struct Targets {
     pub masks: Option<Tensor>,
 }
 
-/// Weighted sum of the losses: Σ(generated − truth)² / (2n), plus the mean per-pixel softmax loss of the mask. A generator
+/// Weighted sum of the losses: Σ(generated − truth)² / (2n) or Σ|generated − truth| / n, plus the mean per-pixel softmax
+/// loss of the mask. What a classifier and a discriminator add is in [`crate::phases`]. A generator
 /// that teaches itself by what it remembers says what stands for the truth.
 ///
 /// # Errors
 /// When the network predicts a mask and the set has none.
 pub fn loss(drawn: &Drawn, targets: &Targets, config: &TrainingConfig) -> Result<Tensor> {
     let truth = drawn.instead_of_truth.as_ref().unwrap_or(&targets.images);
-    let reconstruction = ops::squared_error(&drawn.images, truth)?;
+    let reconstruction = match config.reconstruction {
+        Reconstruction::Squared => ops::squared_error(&drawn.images, truth)?,
+        Reconstruction::Absolute => ops::absolute_error(&drawn.images, truth)?,
+    };
     let mut total = (reconstruction * config.reconstruction_weight)?;
     if let Some(logits) = drawn.mask_logits.as_ref().filter(|_| config.mask_weight > 0.0) {
         let masks = targets.masks.as_ref().ok_or_else(|| {

@@ -22,13 +22,13 @@ use crate::checkpoint::RunFiles;
 use crate::dataset::Data;
 use crate::evaluate::{self, Subject};
 use crate::experiment::{self, Experiment, preset_of};
-use crate::judging::{JudgeTraining, TrainedJudge, classify};
+use crate::judging::{JudgeTraining, TrainedJudge, accuracy_text, classify};
 use crate::mouths::Mouths;
 use crate::provenance;
 use crate::run_config::{RunConfig, TrainingConfig, short_hash};
 use crate::sheets::{self, Drawing};
 use crate::train::{self, Surroundings, Trained};
-use crate::{Error, Result};
+use crate::{Error, Result, diagnostics};
 
 /// The name under which the judge's reading of the true images stands in the tables.
 pub const TRUTH: &str = "truth";
@@ -235,6 +235,7 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
     for model in &mut manifest.models {
         figures.describe(model);
     }
+    manifest.notes.append(&mut figures.notes);
     manifest.duration_s = started.1.elapsed().as_secs_f64();
     let staged = options.results.experiment(&format!(".{folder}.new"));
     let written = figures.publish(&manifest, &config, &staged, &dir);
@@ -285,7 +286,8 @@ fn manifest(
             }
         })
         .collect();
-    let notes = [experiment.about.reference.clone()].into_iter().filter(|note| !note.is_empty()).collect();
+    let varies = format!("What differs between the models: {}.", experiment.about.varies.trim_end_matches('.'));
+    let notes = [experiment.about.reference.clone(), varies].into_iter().filter(|note| !note.is_empty()).collect();
     Manifest {
         experiment: experiment.name.clone(),
         title: experiment.title.clone(),
@@ -310,13 +312,11 @@ fn manifest(
     }
 }
 
-/// What a model is, and how a classifier takes part in its training.
+/// What a model is, and what takes part in its training.
 fn describe(model: &str, training: Option<&TrainingConfig>) -> String {
     let network = presets::describe(preset_of(model));
-    match training.and_then(|training| training.cooperation.as_ref()) {
-        None => network.to_owned(),
-        Some(cooperation) => format!("{network} {}", cooperation.describe()),
-    }
+    let partners = training.map(TrainingConfig::describe_partners).unwrap_or_default();
+    format!("{network} {partners}").trim_end().to_owned()
 }
 
 /// Everything that goes into the tables of one experiment.
@@ -325,6 +325,9 @@ struct Figures {
     metrics: Vec<MetricRow>,
     history: Vec<HistoryRow>,
     evaluations: Vec<measure::EvaluationRow>,
+    diagnostics: Vec<measure::DiagnosticRow>,
+    /// What a reader must know of single runs.
+    notes: Vec<String>,
     /// Per run: model, seed, and the images of each set that its grid shows.
     samples: Vec<(String, u64, Vec<Samples>)>,
     /// Per run: model, seed, and its sheets.
@@ -381,6 +384,16 @@ impl Figures {
             images_per_s: point.images_per_s,
         }));
         self.evaluations.extend(trained.progress.evaluations.iter().cloned());
+        self.diagnostics.extend(trained.progress.diagnostics.iter().cloned());
+        let warnings = diagnostics::warnings(&trained.progress.diagnostics);
+        self.notes.extend(warnings.iter().map(|warning| format!("{model}, seed {seed}: {warning}")));
+        if let Some(record) = trained.cooperating.as_ref().and_then(|cooperating| cooperating.pretrained.as_ref()) {
+            self.notes.push(format!(
+                "{model}, seed {seed}: before the run the classifier reads {} real images that it never saw: {}",
+                record.n_images,
+                accuracy_text(record)
+            ));
+        }
         let entry = self.models.entry(model.clone()).or_default();
         entry.0 = trained.generator.params().count() as u64;
         entry.1.push(trained.progress.seconds);
@@ -402,6 +415,10 @@ impl Figures {
         measure::write_rows_and_copy(&staged.metrics(), &staged.metrics_compressed(), &self.metrics)?;
         measure::write_rows(&staged.history(), &self.history)?;
         measure::write_rows(&staged.evaluations(), &self.evaluations)?;
+        if !self.diagnostics.is_empty() {
+            measure::write_rows(&staged.diagnostics(), &self.diagnostics)?;
+            moves.push((staged.diagnostics(), dir.diagnostics()));
+        }
         for (model, seed, samples) in self.samples {
             measure::write_samples(&staged.samples(&model, seed), &samples)?;
             moves.push((staged.samples(&model, seed), dir.samples(&model, seed)));

@@ -8,7 +8,9 @@ use multigen_models::GeneratorConfig;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::adversarial::Adversarial;
 use crate::cooperation::Cooperation;
+use crate::phases::{self, Phase};
 use crate::schedule::Schedule;
 use crate::{Error, Result};
 
@@ -38,12 +40,58 @@ pub struct TrainingConfig {
     pub evaluate_every: u64,
     /// Steps between two checkpoints.
     pub checkpoint_every: u64,
+    /// How a generated image is compared with the true one.
+    #[serde(default, skip_serializing_if = "Reconstruction::is_squared")]
+    pub reconstruction: Reconstruction,
     /// A classifier that takes part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cooperation: Option<Cooperation>,
+    /// A discriminator that takes part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adversarial: Option<Adversarial>,
+    /// When which term of the loss counts for how much; without phases the reconstruction alone, from first to last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<Phase>,
+}
+
+/// The reconstruction loss.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reconstruction {
+    /// Σ (generated − truth)² / (2·batch), the research's.
+    #[default]
+    Squared,
+    /// Σ |generated − truth| / batch.
+    Absolute,
+}
+
+impl Reconstruction {
+    /// Whether it is the research's: a solver without the field is written as it was before there was one, so that its hash stays.
+    fn is_squared(&self) -> bool {
+        *self == Self::Squared
+    }
 }
 
 impl TrainingConfig {
+    /// Whether a classifier learns in some phase.
+    pub(crate) fn classifier_learns(&self) -> bool {
+        self.phases.iter().any(|phase| phase.classifier_learns)
+    }
+
+    /// What takes part in a run beside the generator, in sentences for reports; nothing of a generator alone.
+    pub(crate) fn describe_partners(&self) -> String {
+        let mut sentences = Vec::new();
+        if self.reconstruction == Reconstruction::Absolute {
+            sentences.push("The reconstruction loss is the absolute error.".to_owned());
+        }
+        sentences.extend(self.cooperation.as_ref().map(Cooperation::describe));
+        sentences.extend(self.adversarial.as_ref().map(Adversarial::describe));
+        if !self.phases.is_empty() {
+            sentences.push(format!("Phases: {}.", phases::describe(&self.phases)));
+        }
+        sentences.join(" ")
+    }
+
     /// Every rule that one field sets for another.
     pub(crate) fn validate(&self, file: &str) -> Result<()> {
         let wrong = |problem: String| Err(Error::config(file, problem));
@@ -76,8 +124,24 @@ impl TrainingConfig {
                 return wrong(format!("{name} = {value}: expected a number of at least 0"));
             }
         }
+        phases::validate(&self.phases, file)?;
+        for (term, is_there, counts) in [
+            ("cooperation", self.cooperation.is_some(), self.phases.iter().any(|phase| phase.classification > 0.0)),
+            ("adversarial", self.adversarial.is_some(), self.phases.iter().any(|phase| phase.adversarial > 0.0)),
+        ] {
+            match (is_there, counts) {
+                (true, false) => return wrong(format!("{term} is set, but no phase gives its loss a weight above 0")),
+                (false, true) => {
+                    return wrong(format!("a phase gives the loss of {term} a weight, but {term} is not set"));
+                }
+                _ => {}
+            }
+        }
         if let Some(cooperation) = &self.cooperation {
             cooperation.validate(file)?;
+        }
+        if let Some(adversarial) = &self.adversarial {
+            adversarial.validate(file)?;
         }
         if self.reconstruction_weight == 0.0 && self.mask_weight == 0.0 {
             return wrong("reconstruction_weight and mask_weight are both 0: nothing would be learned".to_owned());
@@ -235,7 +299,10 @@ impl TrainingConfig {
             mask_weight: 0.0,
             evaluate_every: 1,
             checkpoint_every: 1,
+            reconstruction: Reconstruction::default(),
             cooperation: None,
+            adversarial: None,
+            phases: Vec::new(),
         }
     }
 }

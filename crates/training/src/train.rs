@@ -12,11 +12,14 @@ use multigen_measure::{Commit, EvaluationRow};
 use multigen_models::{Generator, LevelTable};
 use multigen_ops::GradientBuffers;
 
+use crate::adversarial::{Adversarial, Duel, Opponent};
 use crate::checkpoint::{self, HistoryPoint, Progress, RunFiles};
 use crate::cooperation::{self, Cooperating};
+use crate::diagnostics::{diagnose, warnings};
 use crate::evaluate;
-use crate::learners::{CLASSIFIER_PREFIX, Learners};
+use crate::learners::{CLASSIFIER_PREFIX, DISCRIMINATOR_PREFIX, Learners};
 use crate::objective::{self, Targets};
+use crate::phases;
 use crate::progress::{ProgressLine, duration_text};
 use crate::run_config::RunConfig;
 use crate::{Error, Result};
@@ -71,19 +74,21 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
     let config = &run.training;
     let mut rng = keyed_rng(run.seed, "weights", 0);
     let generator = Generator::new(&run.model, &run.network, around.device, &mut rng)?;
+    if !config.phases.is_empty() && generator.remembering_steps(config.steps) > 0 {
+        return Err(Error::config(
+            &run.model,
+            "phases: a generator that teaches itself by what it remembers has no step in which another network could teach it; choose another model",
+        ));
+    }
     let cooperating = match &config.cooperation {
         None => None,
-        Some(_) if generator.remembering_steps(config.steps) > 0 => {
-            return Err(Error::config(
-                &run.model,
-                "cooperation: a generator that teaches itself by what it remembers has no step in which a classifier could teach it; choose another model",
-            ));
-        }
         Some(cooperation) => Some(Cooperating::new(run, cooperation, (set, split), cache, around)?),
     };
+    let opponent = opponent(run, set, around.device)?;
     let learners = Learners {
         generator: &generator,
         classifier: cooperating.as_ref().filter(|c| c.learns()).map(Cooperating::classifier),
+        opponent: opponent.as_ref(),
     };
 
     if files.weights().exists()
@@ -111,6 +116,7 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
         seed: run.seed,
         best: None,
         evaluations: Vec::new(),
+        diagnostics: Vec::new(),
         seconds: 0.0,
         commits: Vec::new(),
     };
@@ -127,7 +133,7 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
         progress.commits.push(commit.clone());
     }
 
-    let mut steps = Steps::new(run, (set, split), &generator, cooperating.as_ref(), around.device)?;
+    let mut steps = Steps::new(run, (set, split), learners, cooperating.as_ref(), around.device)?;
     let started = Instant::now();
     let seconds_before = progress.seconds;
     let first_step = progress.step;
@@ -147,8 +153,8 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
             adam = learners.optimiser(config)?;
         }
         let learning_rate = config.learning_rate * config.schedule.multiplier(place.step, place.steps);
-        let (loss, n_images) = steps.loss(step)?;
-        gradients.backward(&loss)?;
+        let StepLoss { loss, total, n_images, duel } = steps.loss(step)?;
+        gradients.backward(&total)?;
         let loss = f64::from(loss.to_scalar::<f32>()?);
         if !loss.is_finite() {
             return Err(diverged(loss, step));
@@ -166,6 +172,13 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
         }
         let saving = saving_started.elapsed();
         adam.step_of(|name| steps.learns(name, step), &gradients, learning_rate, config.weight_decay)?;
+        let complete = step + 1 == config.steps;
+        let is_evaluated = (step + 1).is_multiple_of(config.evaluate_every) || complete;
+        if let (true, Some((adversarial, duel, images))) = (is_evaluated, &duel) {
+            let place = (run.model.as_str(), run.seed, step + 1);
+            let images = (&images.0, &images.1);
+            progress.diagnostics.push(diagnose(place, adversarial.loss, duel, images, &gradients)?);
+        }
 
         let images_per_s = n_images as f64 / (step_started.elapsed() - saving).as_secs_f64();
         history.push(HistoryPoint { loss, learning_rate, images_per_s });
@@ -173,8 +186,7 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
         progress.seconds = seconds_before + started.elapsed().as_secs_f64();
         line.update(progress.step, loss, images_per_s);
 
-        let complete = progress.step == config.steps;
-        if progress.step.is_multiple_of(config.evaluate_every) || complete {
+        if is_evaluated {
             let rows =
                 evaluate::sampled(&generator, truth, split, EVALUATION_SAMPLES, (&run.model, run.seed, progress.step))
                     .map_err(|error| match error {
@@ -200,7 +212,16 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
         history.last().map_or(f64::NAN, |point| point.loss),
         last_evaluations(&progress.evaluations),
     ));
+    for warning in warnings(&progress.diagnostics).iter().filter(|_| !around.quiet) {
+        eprintln!("{label}: {warning}");
+    }
     Ok(Trained { generator, cooperating, history, progress })
+}
+
+/// The discriminator of a run, untrained.
+fn opponent(run: &RunConfig, set: &ImageSet, device: &Device) -> Result<Option<Opponent>> {
+    let adversarial = run.training.adversarial.as_ref();
+    adversarial.map(|config| Opponent::new(config, (&run.data.set, set), run.seed, device)).transpose()
 }
 
 /// Seconds that a run would take from the beginning, by timing a few of its steps.
@@ -215,13 +236,15 @@ pub fn estimate_seconds(run: &RunConfig, set: &ImageSet, split: &Split, device: 
         None => None,
         Some(cooperation) => Some(Cooperating::untrained(run, cooperation, set, device)?),
     };
+    let opponent = opponent(run, set, device)?;
     let learners = Learners {
         generator: &generator,
         classifier: cooperating.as_ref().filter(|c| c.learns()).map(Cooperating::classifier),
+        opponent: opponent.as_ref(),
     };
     let mut adam = learners.optimiser(config)?;
     let mut gradients = GradientBuffers::new(&learners.vars());
-    let mut steps = Steps::new(run, (set, split), &generator, cooperating.as_ref(), device)?;
+    let mut steps = Steps::new(run, (set, split), learners, cooperating.as_ref(), device)?;
     let mut seconds = 0.0;
     let mut first = 0;
     while first < config.steps {
@@ -229,8 +252,7 @@ pub fn estimate_seconds(run: &RunConfig, set: &ImageSet, split: &Split, device: 
         let mut best = f64::INFINITY;
         for step in first..first + stretch.min(TIMED_STEPS) {
             let started = Instant::now();
-            let (loss, _) = steps.loss(step)?;
-            gradients.backward(&loss)?;
+            gradients.backward(&steps.loss(step)?.total)?;
             adam.step_of(|name| steps.learns(name, step), &gradients, config.learning_rate, config.weight_decay)?;
             best = best.min(started.elapsed().as_secs_f64());
         }
@@ -255,6 +277,7 @@ struct Steps<'a> {
     run: &'a RunConfig,
     set: &'a ImageSet,
     generator: &'a Generator,
+    opponent: Option<&'a Opponent>,
     cooperating: Option<&'a Cooperating>,
     device: &'a Device,
     batches: Batches,
@@ -265,22 +288,23 @@ impl<'a> Steps<'a> {
     fn new(
         run: &'a RunConfig,
         (set, split): (&'a ImageSet, &Split),
-        generator: &'a Generator,
+        learners: Learners<'a>,
         cooperating: Option<&'a Cooperating>,
         device: &'a Device,
     ) -> Result<Self> {
+        let Learners { generator, opponent, .. } = learners;
         let batches = Batches::new(split.train.clone(), run.training.batch, run.seed)?;
-        Ok(Self { run, set, generator, cooperating, device, batches, gathered: Gathered::default() })
+        Ok(Self { run, set, generator, opponent, cooperating, device, batches, gathered: Gathered::default() })
     }
 
-    fn phase(&self, step: u64) -> Option<cooperation::Place<'a>> {
-        self.run.training.cooperation.as_ref()?.place(step, self.run.training.steps)
+    fn phase(&self, step: u64) -> Option<phases::Place<'a>> {
+        phases::place(&self.run.training.phases, step, self.run.training.steps)
     }
 
     /// The schedule runs once over every phase; without phases once over the steps in which a generator only remembers,
     /// and once over the rest.
     fn place(&self, step: u64) -> Place {
-        if let Some(cooperation::Place { step, steps, .. }) = self.phase(step) {
+        if let Some(phases::Place { step, steps, .. }) = self.phase(step) {
             return Place { step, steps, restarts: step == 0 };
         }
         let steps = self.run.training.steps;
@@ -293,18 +317,22 @@ impl<'a> Steps<'a> {
 
     /// Whether a parameter learns in a step.
     fn learns(&self, parameter: &str, step: u64) -> bool {
-        match parameter.starts_with(CLASSIFIER_PREFIX) {
-            true => self.phase(step).is_some_and(|place| place.phase.classifier_learns && place.phase.weight > 0.0),
-            false => self.generator.learns(parameter, step, self.run.training.steps),
+        let phase = self.phase(step).map(|place| place.phase);
+        if parameter.starts_with(CLASSIFIER_PREFIX) {
+            phase.is_some_and(|phase| phase.classifier_learns)
+        } else if parameter.starts_with(DISCRIMINATOR_PREFIX) {
+            phase.is_some_and(|phase| phase.adversarial > 0.0)
+        } else {
+            self.generator.learns(parameter, step, self.run.training.steps)
         }
     }
 
-    /// The loss of a step, and how many images it drew.
-    fn loss(&mut self, step: u64) -> Result<(Tensor, usize)> {
+    /// What a step minimises: reconstruction, and what its phase adds.
+    fn loss(&mut self, step: u64) -> Result<StepLoss<'a>> {
         let config = &self.run.training;
-        let reads = self.phase(step).filter(|place| place.phase.weight > 0.0);
+        let phase = self.phase(step).map(|place| place.phase);
         let mut batch = self.batches.batch(step);
-        let n_imagined = reads.map_or(0, |place| (place.phase.imagined * batch.len() as f64).round() as usize);
+        let n_imagined = phase.map_or(0, |phase| (phase.imagined * batch.len() as f64).round() as usize);
         let n_true = (batch.len() - n_imagined).max(1);
         batch.truncate(n_true);
         self.set.gather_into(&batch, &mut self.gathered)?;
@@ -315,11 +343,11 @@ impl<'a> Steps<'a> {
         }
         let levels = LevelTable::from_columns(columns.clone())?;
         let mut drawn = self.generator.forward_to_learn(&levels, step, config.steps)?;
-        let read = match (reads, self.cooperating) {
-            (Some(place), Some(cooperating)) => {
+        let read = match (phase.filter(|phase| phase.classification > 0.0), self.cooperating) {
+            (Some(phase), Some(cooperating)) => {
                 let dropout = cooperation::dropout(self.run.seed, step);
                 let loss = cooperating.loss(&drawn.images, &self.set.factors, &columns, dropout)?;
-                Some((loss * place.phase.weight)?)
+                Some((loss * phase.classification)?)
             }
             _ => None,
         };
@@ -327,13 +355,36 @@ impl<'a> Steps<'a> {
             drawn.images = drawn.images.narrow(0, 0, n_true)?;
             drawn.mask_logits = drawn.mask_logits.map(|logits| logits.narrow(0, 0, n_true)).transpose()?;
         }
-        let loss = objective::loss(&drawn, &targets, config)?;
-        let loss = match read {
-            Some(read) => (loss + read)?,
-            None => loss,
-        };
-        Ok((loss, n_true + n_imagined))
+        let mut loss = objective::loss(&drawn, &targets, config)?;
+        if let Some(phase) = phase.filter(|phase| phase.reconstruction != 1.0) {
+            loss = (loss * phase.reconstruction)?;
+        }
+        if let Some(read) = read {
+            loss = (loss + read)?;
+        }
+        let (mut fought, mut total) = (None, loss.clone());
+        if let (Some(phase), Some(opponent), Some(adversarial)) =
+            (phase.filter(|phase| phase.adversarial > 0.0), self.opponent, &config.adversarial)
+        {
+            let duel = opponent.duel(&targets.images, &drawn.images, &columns, step)?;
+            loss = (loss + (&duel.generator * phase.adversarial)?)?;
+            total = (&loss + &duel.discriminator)?;
+            fought = Some((adversarial, duel, (targets.images, drawn.images)));
+        }
+        Ok(StepLoss { loss, total, n_images: n_true + n_imagined, duel: fought })
     }
+}
+
+/// What a step minimises.
+struct StepLoss<'a> {
+    /// What the generator minimises.
+    loss: Tensor,
+    /// The same and the discriminator's own loss, for one backward pass.
+    total: Tensor,
+    /// How many images were drawn.
+    n_images: usize,
+    /// Where a discriminator took part: how, what it said, and the real and the generated images that it said it of.
+    duel: Option<(&'a Adversarial, Duel, (Tensor, Tensor))>,
 }
 
 /// A gathered batch as the network and the objective take it, its levels per factor; the pixels move into the tensors.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use multigen_data::held_out::Rule;
-use multigen_data::sets::{custom, faces};
-use multigen_data::{HeldOut, Split};
-use multigen_training::run_config::{SetConfig, TrainingConfig};
+use multigen_data::sets::{custom, digits, faces};
+use multigen_data::{DigitsConfig, HeldOut, Split};
+use multigen_training::run_config::{SetConfig, Styles, TrainingConfig};
 use multigen_training::{Catalogue, Request};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -76,18 +76,13 @@ fn cooperation_differs_from_the_generator_alone_in_nothing_else() -> Outcome {
         for arm in ["digits-v2+fixed", "digits-v2+flexible", "digits-v2+imagined"] {
             let arm = &experiment.training[arm];
             assert!(alone.cooperation.is_none() && arm.cooperation.is_some());
-            assert_eq!(&TrainingConfig { cooperation: None, ..arm.clone() }, alone, "{profile}");
+            assert_eq!(&TrainingConfig { cooperation: None, phases: Vec::new(), ..arm.clone() }, alone, "{profile}");
         }
     }
     // The research's weight of a frozen classifier, and its phases of 20,000, 40,000 and 40,000 steps.
     let paper = catalogue.resolve("digits-cooperative", &request("paper"))?.training["digits-v2+flexible"].clone();
-    let phases: Vec<(f64, f64)> = paper
-        .cooperation
-        .ok_or("no classifier")?
-        .phases
-        .iter()
-        .map(|p| (p.share * paper.steps as f64, p.weight))
-        .collect();
+    let phases: Vec<(f64, f64)> =
+        paper.phases.iter().map(|phase| (phase.share * paper.steps as f64, phase.classification)).collect();
     assert_eq!(phases, [(20_000.0, 0.0), (40_000.0, 500.0), (40_000.0, 1.0)]);
     Ok(())
 }
@@ -286,6 +281,32 @@ fn overrides_reach_solvers_of_all_or_one_model_and_the_document() -> Outcome {
             .resolve("digits-result-2", &request("fast"))
             .is_err_and(|e| e.to_string().contains("paper, quick, smoke"))
     );
+    Ok(())
+}
+
+#[test]
+fn what_the_sweep_and_the_familiar_cells_hold_out() -> Outcome {
+    let catalogue = Catalogue::new(folder());
+    let factors = digits::factors(DigitsConfig::default())?;
+    let combinations: Vec<_> = factors.combinations().collect();
+    let split = |name: &str| -> Result<Split, Box<dyn std::error::Error>> {
+        Ok(Split::new(&factors, &combinations, &catalogue.resolve(name, &request("quick"))?.data.held_out)?)
+    };
+    // 600 cells of three colours each. Of 100 pairs of digit and style, 90 % of the cells leave 60 cells, one of a pair each.
+    for (name, held_out, pairs) in
+        [("holdout-sweep-01", 6, 100), ("holdout-sweep-50", 300, 100), ("holdout-sweep-90", 540, 60)]
+    {
+        let split = split(name)?;
+        assert_eq!(split.indices("held-out cells").map(<[usize]>::len), Some(3 * held_out), "{name}");
+        let seen: BTreeSet<&[usize]> = split.train.iter().map(|&index| &combinations[index].0[..2]).collect();
+        assert_eq!(seen.len(), pairs, "{name}");
+    }
+    let familiar = split("digits-familiar-cells")?;
+    assert_eq!(familiar.indices("2-style-4-red-rotate-90").map(<[usize]>::len), Some(1));
+    assert_eq!(familiar.indices("familiar cells").map(<[usize]>::len), Some(30));
+    let styled = catalogue.resolve("digits-styled", &request("quick"))?;
+    assert_eq!(styled.data.set, SetConfig::Digits { transforms: 6, styles: Styles::Consistent });
+    assert_eq!(styled.data.held_out, catalogue.resolve("digits-result-3", &request("quick"))?.data.held_out);
     Ok(())
 }
 

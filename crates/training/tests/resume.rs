@@ -11,10 +11,12 @@ use multigen_measure::Commit;
 use multigen_models::concatenating::{Branch, ConcatenatingConfig, FeatureMap, FillingRules};
 use multigen_models::layers::Upsampling;
 use multigen_models::{Activation, GeneratorConfig, Params, presets};
+use multigen_training::adversarial::{Adversarial, AdversarialLoss, Regularisation};
 use multigen_training::checkpoint::{self, RunFiles};
-use multigen_training::cooperation::{Cooperation, Phase};
+use multigen_training::cooperation::{CooperatingNetwork, Cooperation};
 use multigen_training::judging::JudgeTraining;
-use multigen_training::run_config::{DataConfig, RunConfig, TrainingConfig};
+use multigen_training::phases::Phase;
+use multigen_training::run_config::{DataConfig, Reconstruction, RunConfig, TrainingConfig};
 use multigen_training::schedule::Schedule;
 use multigen_training::train::{Images, Surroundings, Trained, train};
 use multigen_training::{Error, Result};
@@ -73,7 +75,10 @@ fn config(seed: u64) -> RunConfig {
             mask_weight: 1.0,
             evaluate_every: 5,
             checkpoint_every: 3,
+            reconstruction: Reconstruction::default(),
             cooperation: None,
+            adversarial: None,
+            phases: Vec::new(),
         },
         device: "cpu".to_owned(),
         seed,
@@ -128,19 +133,82 @@ fn figures(trained: &Trained) -> (Vec<(u64, u64)>, String) {
 
 /// All three phases, the last two with imagined combinations, in eight steps: 2, 3 and 3.
 fn cooperating() -> RunConfig {
-    let phase = |name: &str, share, weight, classifier_learns| Phase {
-        name: name.to_owned(),
-        share,
-        weight,
-        imagined: if weight > 0.0 { 0.5 } else { 0.0 },
+    let phase = |name: &str, share, classification, classifier_learns| Phase {
+        classification,
+        imagined: if classification > 0.0 { 0.5 } else { 0.0 },
         classifier_learns,
+        ..Phase::new(name, share)
     };
-    let phases =
+    let mut config = config(6);
+    config.training.phases =
         vec![phase("alone", 0.25, 0.0, false), phase("fixed", 0.375, 5.0, false), phase("flexible", 0.375, 1.0, true)];
     let pretraining = JudgeTraining { steps: 2, batch: 8, learning_rate: 1e-3, test_images: 8 };
-    let mut config = config(6);
-    config.training.cooperation = Some(Cooperation { pretraining, phases });
+    config.training.cooperation = Some(Cooperation {
+        pretraining: Some(pretraining),
+        network: CooperatingNetwork::AlexnetCompact,
+        without: Vec::new(),
+    });
     config
+}
+
+/// A phase of reconstruction alone in two steps, then six with a discriminator.
+fn adversarial(loss: AdversarialLoss, regularisation: Regularisation) -> RunConfig {
+    let mut config = config(9);
+    config.training.phases =
+        vec![Phase::new("alone", 0.25), Phase { adversarial: 0.5, ..Phase::new("adversarial", 0.75) }];
+    config.training.adversarial = Some(Adversarial { loss, regularisation, learning_rate: 4e-3 });
+    config
+}
+
+#[test]
+fn a_run_with_a_discriminator_is_stopped_and_gone_on_with_the_same_bytes() {
+    let [straight, stepwise] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    for config in [
+        adversarial(AdversarialLoss::Hinge, Regularisation::SpectralNorm),
+        adversarial(AdversarialLoss::Wasserstein, Regularisation::GradientPenalty(10.0)),
+    ] {
+        let once = run(&config, straight.path(), &GO).unwrap();
+        let (in_steps, sittings) = run_step_by_step(&config, stepwise.path());
+        assert_eq!(sittings, 8);
+        assert_eq!(figures(&once), figures(&in_steps));
+        assert_eq!(once.progress.diagnostics, in_steps.progress.diagnostics);
+        assert_eq!(weights(&config, straight.path()), weights(&config, stepwise.path()));
+        // Looked at in steps 5 and 8, evaluate_every = 5.
+        let steps: Vec<u64> = once.progress.diagnostics.iter().map(|row| row.step).collect();
+        assert_eq!(steps, [5, 8]);
+    }
+}
+
+#[test]
+fn a_discriminator_learns_in_its_phase_at_its_own_rate_and_teaches_the_generator() {
+    let weights_before = |config: &RunConfig, cache: &Path, step: u64, prefix: &str| -> Vec<f32> {
+        std::fs::remove_dir_all(files(config, cache).dir()).ok();
+        for sitting in 1..=step {
+            assert!(matches!(run(config, cache, &STOP), Err(Error::Interrupted { step, .. }) if step == sitting));
+        }
+        let last = checkpoint::load(&files(config, cache).last(), &config.hash().unwrap()).unwrap().unwrap();
+        let mut weights: Vec<_> =
+            last.weights.iter().filter(|(name, _)| name.starts_with("discriminator.") == !prefix.is_empty()).collect();
+        weights.sort_by_key(|(name, _)| *name);
+        weights.iter().flat_map(|(_, tensor)| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap()).collect()
+    };
+    let cache = tempfile::tempdir().unwrap();
+    let config = adversarial(AdversarialLoss::NonSaturating, Regularisation::None);
+    let of_discriminator = |config: &RunConfig, step| weights_before(config, cache.path(), step, "discriminator.");
+    let (start, before_phase, after_one) =
+        (of_discriminator(&config, 1), of_discriminator(&config, 2), of_discriminator(&config, 3));
+    assert_eq!(start, before_phase, "it does not learn before its phase");
+    // Adam's first step moves a parameter by its rate, whatever the gradient: 4e-3, of which a warm-up of two steps
+    // takes half.
+    let largest = start.iter().zip(&after_one).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!((largest - 2e-3).abs() < 1e-5, "{largest}");
+    // The same seed and phases without the term: the generator learns otherwise from the first step of the phase on.
+    let mut alone = config.clone();
+    alone.training.adversarial = None;
+    alone.training.phases[1].adversarial = 0.0;
+    let of_generator = |config: &RunConfig, step| weights_before(config, cache.path(), step, "");
+    assert_eq!(of_generator(&config, 2), of_generator(&alone, 2));
+    assert_ne!(of_generator(&config, 3), of_generator(&alone, 3));
 }
 
 #[test]
@@ -178,8 +246,10 @@ fn a_frozen_classifier_stays_as_it_was_and_still_teaches() {
     let flexible = run(&config, cache.path(), &GO).unwrap();
     phases_of(&mut config)[2].classifier_learns = false;
     let fixed = run(&config, cache.path(), &GO).unwrap();
-    phases_of(&mut config)[1].weight = 0.0;
-    phases_of(&mut config)[2].weight = 0.0;
+    for phase in &mut phases_of(&mut config)[1..] {
+        // Too little to be felt: what it is multiplied by must be above 0 where a classifier takes part.
+        (phase.classification, phase.imagined) = (1e-30, 0.0);
+    }
     let untaught = run(&config, cache.path(), &GO).unwrap();
     assert_eq!(classifier(&fixed), classifier(&untaught), "nothing reaches a frozen classifier");
     assert_ne!(classifier(&fixed), classifier(&flexible));
@@ -245,7 +315,7 @@ fn values(params: &Params) -> Vec<f32> {
 }
 
 fn phases_of(config: &mut RunConfig) -> &mut Vec<Phase> {
-    &mut config.training.cooperation.as_mut().unwrap().phases
+    &mut config.training.phases
 }
 
 #[test]

@@ -137,8 +137,7 @@ pub fn measure(request: &Request) -> Result<Measurement> {
 fn ours(workload: &Workload, request: &Request) -> Result<Measurement> {
     let memory_before_bytes = memory("VmRSS:");
     let solver = workload.solver();
-    let params = workload.params().iter().map(|(name, param)| (name.to_owned(), param));
-    let mut adam = optimiser(params, solver)?;
+    let mut adam = optimiser(workload.params(), solver)?;
     let mut gradients = GradientBuffers::new(&workload.params().vars());
     let (mut step_ms, mut update_ms) = (Vec::new(), Vec::new());
     for step in 0..WARM_UP + request.n_steps {

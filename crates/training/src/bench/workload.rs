@@ -8,7 +8,7 @@ use rand::{Rng, RngExt};
 
 use crate::Result;
 use crate::objective::{self, Targets};
-use crate::run_config::TrainingConfig;
+use crate::run_config::{Reconstruction, TrainingConfig};
 use crate::schedule::Schedule;
 
 /// The networks that can be timed: every named generator and classifier.
@@ -165,7 +165,10 @@ fn solver(batch: usize) -> TrainingConfig {
         mask_weight: 1.0,
         evaluate_every: 1,
         checkpoint_every: 1,
+        reconstruction: Reconstruction::default(),
         cooperation: None,
+        adversarial: None,
+        phases: Vec::new(),
     }
 }
 

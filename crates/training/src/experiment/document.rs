@@ -161,8 +161,11 @@ pub(super) fn is_model(model: &str) -> bool {
 }
 
 /// The fields of a solver.
-pub(super) const FIELDS: [&str; 12] = [
+pub(super) const FIELDS: [&str; 15] = [
+    "reconstruction",
     "cooperation",
+    "adversarial",
+    "phases",
     "steps",
     "batch",
     "learning_rate",
