@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use multigen_measure::{
-    EvaluationRow, ExperimentDir, HistoryRow, Manifest, MetricRow, ResultsDir, Samples, Sheet, read_rows, read_samples,
-    read_sheets,
+    DiagnosticRow, EvaluationRow, ExperimentDir, HistoryRow, Manifest, MetricRow, ResultsDir, Samples, Sheet,
+    read_rows, read_samples, read_sheets,
 };
 
 use crate::error::{Error, Result};
@@ -23,6 +23,8 @@ pub struct ExperimentResults {
     pub history: Vec<HistoryRow>,
     /// All evaluations during training; empty where there were none.
     pub evaluations: Vec<EvaluationRow>,
+    /// What was looked at while a discriminator took part; empty where none did.
+    pub diagnostics: Vec<DiagnosticRow>,
 }
 
 impl ExperimentResults {
@@ -47,7 +49,8 @@ impl ExperimentResults {
         }
         let history = if dir.history().exists() { read_rows(&dir.history())? } else { Vec::new() };
         let evaluations = if dir.evaluations().exists() { read_rows(&dir.evaluations())? } else { Vec::new() };
-        Ok(Self { dir, manifest, metrics, history, evaluations })
+        let diagnostics = if dir.diagnostics().exists() { read_rows(&dir.diagnostics())? } else { Vec::new() };
+        Ok(Self { dir, manifest, metrics, history, evaluations, diagnostics })
     }
 
     /// The samples of a model under the first seed that has some, with that seed.

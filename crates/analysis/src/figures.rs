@@ -1,8 +1,10 @@
-//! Figures as PNG files: image grids, sheets of pictures, scatter plots of mouths, loss curves, PSNR curves, a sweep; drawn in
-//! memory, with an embedded font.
+//! Figures as PNG files: image grids, sheets of pictures, scatter plots of mouths, loss and PSNR curves, a discriminator's
+//! diagnostics, differences between models, a sweep; drawn in memory, with an embedded font.
 
 pub mod canvas;
 pub mod curves;
+pub mod diagnostics;
+pub mod differences;
 pub mod grid;
 pub mod loss_curve;
 pub mod mouth;

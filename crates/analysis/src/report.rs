@@ -8,6 +8,8 @@ use multigen_measure::{ResultsDir, atomic_write};
 
 use crate::error::{Error, Result};
 use crate::experiment_results::ExperimentResults;
+use crate::figures::diagnostics::draw_diagnostics;
+use crate::figures::differences::draw_differences;
 use crate::figures::grid::{GridHeading, draw_grid};
 use crate::figures::loss_curve::draw_loss;
 use crate::figures::mouth::draw_mouth;
@@ -146,6 +148,13 @@ fn render(results: &ResultsDir, experiment: &str) -> Result<(Section, Files)> {
         files.push((dir.mouth_figure(), png));
         pictures.mouths = Some((MOUTH_CAPTION.to_owned(), file_name(&dir.mouth_figure())));
     }
+    let table = Table::summarise(&read.metrics, &models, &dir.metrics())?;
+    if models.iter().any(|model| model.contains('+'))
+        && let Some(png) = draw_differences(&dir.differences_figure(), &models, &table)?
+    {
+        files.push((dir.differences_figure(), png));
+        pictures.curves.push((DIFFERENCES_CAPTION.to_owned(), file_name(&dir.differences_figure())));
+    }
     if !read.history.is_empty() {
         files.push((dir.loss_figure(), draw_loss(&dir.loss_figure(), &models, &read.history)?));
         pictures.curves.push((LOSS_CAPTION.to_owned(), file_name(&dir.loss_figure())));
@@ -154,7 +163,11 @@ fn render(results: &ResultsDir, experiment: &str) -> Result<(Section, Files)> {
         files.push((dir.psnr_figure(), draw_psnr(&dir.psnr_figure(), &models, &read.evaluations)?));
         pictures.curves.push((PSNR_CAPTION.to_owned(), file_name(&dir.psnr_figure())));
     }
-    let table = Table::summarise(&read.metrics, &models, &dir.metrics())?;
+    if !read.diagnostics.is_empty() {
+        let path = dir.diagnostics_figure();
+        files.push((path.clone(), draw_diagnostics(&path, &models, &read.diagnostics)?));
+        pictures.curves.push((DIAGNOSTICS_CAPTION.to_owned(), file_name(&path)));
+    }
     files.push((dir.table(), table.to_csv(&dir.table())?));
     #[cfg(feature = "hub")]
     files.push((dir.metrics_parquet(), crate::tables::metrics_parquet(&read.metrics, &dir.metrics_parquet())?));
@@ -186,7 +199,12 @@ fn section_on_disk(results: &ResultsDir, experiment: &str) -> Result<Section> {
     if read.dir.mouth_figure().exists() {
         pictures.mouths = Some((MOUTH_CAPTION.to_owned(), file_name(&read.dir.mouth_figure())));
     }
-    for (caption, path) in [(LOSS_CAPTION, read.dir.loss_figure()), (PSNR_CAPTION, read.dir.psnr_figure())] {
+    for (caption, path) in [
+        (DIFFERENCES_CAPTION, read.dir.differences_figure()),
+        (LOSS_CAPTION, read.dir.loss_figure()),
+        (PSNR_CAPTION, read.dir.psnr_figure()),
+        (DIAGNOSTICS_CAPTION, read.dir.diagnostics_figure()),
+    ] {
         if path.exists() {
             pictures.curves.push((caption.to_owned(), file_name(&path)));
         }
@@ -200,6 +218,8 @@ const SWEEP_SET: &str = "held-out cells";
 const MOUTH_CAPTION: &str = "Mouths of held-out faces, generated against true";
 const LOSS_CAPTION: &str = "Training loss over steps";
 const PSNR_CAPTION: &str = "PSNR over steps";
+const DIFFERENCES_CAPTION: &str = "Differences to the first model, paired by seed";
+const DIAGNOSTICS_CAPTION: &str = "What was looked at while a discriminator took part";
 
 fn write(files: Files) -> Result<Vec<PathBuf>> {
     let mut written = Vec::new();

@@ -1,8 +1,10 @@
-//! What the curve figures share: a colour per model, a legend, series by model and seed.
+//! What the curve figures share: a colour per model, a legend, series by model and seed, a panel.
+
+use std::ops::Range;
 
 use plotters::prelude::*;
 
-use crate::figures::canvas::{Area, Drawn, INK, text_left, text_style};
+use crate::figures::canvas::{Area, Drawn, FAINT_INK, INK, RULE, text_left, text_style};
 
 /// Okabe and Ito's colours, which colour-blind readers can tell apart; after these they repeat.
 const PALETTE: [RGBColor; 7] = [
@@ -81,6 +83,58 @@ pub fn legend(area: &Area, models: &[&str], at: (i32, i32), width: i32) -> Drawn
         x += item;
     }
     Ok(y - at.1 + LINE)
+}
+
+/// What a panel of curves over training steps shows.
+pub struct Panel<'a> {
+    /// Above it.
+    pub caption: &'a str,
+    /// What stands on the upright axis, with its unit.
+    pub quantity: &'a str,
+    /// The curves.
+    pub series: &'a [Series],
+    /// The last step of the axis.
+    pub last_step: f64,
+    /// The values of the upright axis.
+    pub range: Range<f64>,
+    /// Digits behind the point of its labels.
+    pub digits: usize,
+}
+
+impl Panel<'_> {
+    /// Draws it, each model in its colour among `models`.
+    ///
+    /// # Errors
+    /// The drawing library refuses.
+    pub fn draw(&self, area: &Area, models: &[&str]) -> Drawn {
+        let mut chart = ChartBuilder::on(area)
+            .caption(self.caption, text_style(23, true, INK))
+            .margin(10)
+            .margin_right(24)
+            .x_label_area_size(64)
+            .y_label_area_size(84)
+            .build_cartesian_2d(0.0..self.last_step, self.range.clone())?;
+        chart
+            .configure_mesh()
+            .x_desc("training step")
+            .y_desc(self.quantity)
+            .x_labels(6)
+            .y_labels(8)
+            .axis_desc_style(text_style(20, false, INK))
+            .label_style(text_style(18, false, FAINT_INK))
+            .x_label_formatter(&|step| format!("{step:.0}"))
+            .y_label_formatter(&|value| format!("{value:.*}", self.digits))
+            .bold_line_style(RULE)
+            .light_line_style(TRANSPARENT)
+            .axis_style(FAINT_INK)
+            .draw()?;
+        for one in self.series {
+            let ink = colour(models, &one.model);
+            chart.draw_series(LineSeries::new(one.points.iter().copied(), ink.stroke_width(2)))?;
+            chart.draw_series(one.points.iter().map(|point| Circle::new(*point, 3, ink.filled())))?;
+        }
+        Ok(())
+    }
 }
 
 /// A range widened by a twentieth on both sides, and never empty.

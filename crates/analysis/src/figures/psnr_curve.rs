@@ -3,12 +3,10 @@
 
 use std::path::Path;
 
-use multigen_measure::EvaluationRow;
-use plotters::prelude::*;
-
 use crate::error::Result;
-use crate::figures::canvas::{FAINT_INK, INK, RULE, png, text_left, text_style};
-use crate::figures::curves::{Series, colour, legend, models, padded, series};
+use crate::figures::canvas::{FAINT_INK, INK, png, text_left, text_style};
+use crate::figures::curves::{Panel, Series, legend, models, padded, series};
+use multigen_measure::EvaluationRow;
 
 const PANEL: (i32, i32) = (660, 460);
 const MAX_PANELS_ABREAST: usize = 2;
@@ -51,32 +49,15 @@ pub fn draw_psnr(path: &Path, order: &[&str], evaluations: &[EvaluationRow]) -> 
         let panel_areas =
             area.margin(top - 30 + legend_height, 0, MARGIN / 2, MARGIN / 2).split_evenly((n_lines, n_abreast));
         for ((set, series), panel_area) in panels.iter().zip(&panel_areas) {
-            let mut chart = ChartBuilder::on(panel_area)
-                .caption(*set, text_style(23, true, INK))
-                .margin(10)
-                .margin_right(24)
-                .x_label_area_size(64)
-                .y_label_area_size(84)
-                .build_cartesian_2d(0.0..last, range.clone())?;
-            chart
-                .configure_mesh()
-                .x_desc("training step")
-                .y_desc("PSNR in dB")
-                .x_labels(6)
-                .y_labels(8)
-                .axis_desc_style(text_style(20, false, INK))
-                .label_style(text_style(18, false, FAINT_INK))
-                .x_label_formatter(&|step| format!("{step:.0}"))
-                .y_label_formatter(&|db| format!("{db:.0}"))
-                .bold_line_style(RULE)
-                .light_line_style(TRANSPARENT)
-                .axis_style(FAINT_INK)
-                .draw()?;
-            for one in series {
-                let ink = colour(&names, &one.model);
-                chart.draw_series(LineSeries::new(one.points.iter().copied(), ink.stroke_width(2)))?;
-                chart.draw_series(one.points.iter().map(|point| Circle::new(*point, 3, ink.filled())))?;
-            }
+            let panel = Panel {
+                caption: set,
+                quantity: "PSNR in dB",
+                series,
+                last_step: last,
+                range: range.clone(),
+                digits: 0,
+            };
+            panel.draw(panel_area, &names)?;
         }
         Ok(())
     })
