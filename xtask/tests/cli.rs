@@ -254,6 +254,34 @@ fn a_dry_run_says_what_would_be_trained_and_trains_nothing() {
 }
 
 #[test]
+fn an_ablation_says_what_its_arms_differ_in_and_reports_the_difference() {
+    let results = only_judge();
+    let path = results.path().to_str().unwrap();
+    let cheap = ["--profile", "smoke", "--set", "steps=4", "--set", "batch=8", "--seeds", "2", "--results", path];
+    let run = |flags: &[&str]| xtask([&["ablate"], flags, &cheap].concat());
+    let said = succeeded(&run(&["--no-segmentation", "--no-cooperative"]));
+    says(
+        &said,
+        &["the arms differ in:", "training.mask_weight: 1.0 → 0.0", "network.concatenating.mask_head: true → false"],
+    );
+    let folder = results.path().join("ablation-no-cooperative-no-segmentation-smoke");
+    let summary = fs::read_to_string(folder.join("summary.md")).unwrap();
+    says(
+        &summary,
+        &[
+            "digits-v2-mask+full − digits-v2+no-cooperative-no-segmentation",
+            "training.mask_weight: 1.0 → 0.0",
+            "differences.png",
+        ],
+    );
+    assert!(folder.join("differences.png").exists() && folder.join("diagnostics.png").exists());
+    let says_refused = |flags: &[&str], parts: &[&str]| says(&refused(&run(flags)), parts);
+    says_refused(&[], &["nothing is left out", "--no-cooperative"]);
+    says_refused(&["--on", "faces", "--no-segmentation"], &["has no mask head"]);
+    says_refused(&["--no-cooperative", "--no-pretraining"], &["leaves out the whole classifier"]);
+}
+
+#[test]
 fn an_image_is_generated_and_impossible_levels_are_refused() {
     let own = tempfile::tempdir().unwrap();
     let picture = own.path().join("seven.png");

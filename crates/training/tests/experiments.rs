@@ -33,8 +33,9 @@ fn every_experiment_resolves_in_every_profile_with_all_models() -> Outcome {
         for profile in ["smoke", "quick", "paper"] {
             let experiment = catalogue.resolve(name, &Request { all_models: true, ..request(profile) })?;
             let expected = match (name.starts_with("digits"), profile) {
-                // The generator alone and three ways to let a classifier take part.
-                (true, _) if name.ends_with("cooperative") => 4,
+                // The generator alone, and four ways to let a classifier take part, or three to let a discriminator.
+                (_, _) if name.ends_with("cooperative") => 5,
+                (_, _) if name.ends_with("adversarial") => 4,
                 (false, _) if name.starts_with("holdout-sweep") => 4,
                 (true, _) => 8,
                 (false, "paper") => 1 + usize::from(name.starts_with("mmi")),
@@ -68,15 +69,29 @@ fn paper_is_the_published_solver_and_quick_says_what_differs() -> Outcome {
 }
 
 #[test]
-fn cooperation_differs_from_the_generator_alone_in_nothing_else() -> Outcome {
+fn arms_differ_from_the_generator_alone_in_who_takes_part_and_in_nothing_else() -> Outcome {
     let catalogue = Catalogue::new(folder());
-    for profile in ["smoke", "quick", "paper"] {
-        let experiment = catalogue.resolve("digits-cooperative", &request(profile))?;
-        let alone = &experiment.training["digits-v2"];
-        for arm in ["digits-v2+fixed", "digits-v2+flexible", "digits-v2+imagined"] {
-            let arm = &experiment.training[arm];
-            assert!(alone.cooperation.is_none() && arm.cooperation.is_some());
-            assert_eq!(&TrainingConfig { cooperation: None, phases: Vec::new(), ..arm.clone() }, alone, "{profile}");
+    for (name, alone) in [
+        ("digits-cooperative", "digits-v2"),
+        ("digits-adversarial", "digits-v2"),
+        ("kdef-cooperative", "compact"),
+        ("kdef-adversarial", "compact"),
+    ] {
+        for profile in ["smoke", "quick", "paper"] {
+            let all = Request { all_models: true, ..request(profile) };
+            let experiment = catalogue.resolve(name, &all)?;
+            let alone = if profile == "paper" && name.starts_with("kdef") { "kdef-large" } else { alone };
+            let reference = &experiment.training[alone];
+            assert!(reference.cooperation.is_none() && reference.adversarial.is_none());
+            let shares = |solver: &TrainingConfig| solver.phases.iter().map(|phase| phase.share).collect::<Vec<_>>();
+            for (model, arm) in experiment.training.iter().filter(|(model, _)| *model != alone) {
+                assert!(arm.cooperation.is_some() != arm.adversarial.is_some(), "{name} {profile} {model}");
+                // The schedule starts anew with every phase, so that also these must be alike.
+                assert_eq!(shares(arm), shares(reference), "{name} {profile} {model}");
+                let phases = reference.phases.clone();
+                let but_for_partners = TrainingConfig { cooperation: None, adversarial: None, phases, ..arm.clone() };
+                assert_eq!(&but_for_partners, reference, "{name} {profile} {model}");
+            }
         }
     }
     // The research's weight of a frozen classifier, and its phases of 20,000, 40,000 and 40,000 steps.

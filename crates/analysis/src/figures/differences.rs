@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use multigen_measure::SHARPNESS;
+use multigen_measure::{JUDGE_PRODUCT, SHARPNESS};
 use plotters::prelude::*;
 
 use crate::error::Result;
@@ -19,6 +19,8 @@ const ROW: i32 = 34;
 /// Above the rows of a panel its caption, below them its axis.
 const CAPTION: i32 = 70;
 const AXIS: i32 = 66;
+/// Between two lines of panels.
+const GAP: i32 = 24;
 
 /// One difference to the first model.
 struct Difference<'a> {
@@ -28,8 +30,8 @@ struct Difference<'a> {
 
 /// Whether a measure has a panel: quality and what is read, not what was only looked at beside.
 fn is_shown(metric: &str) -> bool {
-    ["psnr_db", "ssim", SHARPNESS].contains(&metric)
-        || ["judge_", "accuracy_"].iter().any(|kind| metric.starts_with(kind))
+    let is_reading = ["judge_", "accuracy_"].iter().any(|kind| metric.starts_with(kind));
+    ["psnr_db", "ssim", SHARPNESS].contains(&metric) || (is_reading && metric != JUDGE_PRODUCT)
 }
 
 /// The figure as PNG, or none where there are not two models with something to compare; `path` is the file that errors
@@ -57,7 +59,7 @@ pub fn draw_differences(path: &Path, models: &[&str], table: &Table) -> Result<O
     let n_rows = panels.iter().map(|(_, _, differences)| differences.len()).max().unwrap_or(1) as i32;
     let names = text_style(19, false, INK);
     let names_width = others.iter().map(|model| text_width(model, &names)).max().unwrap_or(0) + 20;
-    let (panel_width, panel_height) = (names_width + PANEL_WIDTH, CAPTION + n_rows * ROW + AXIS);
+    let (panel_width, panel_height) = (names_width + PANEL_WIDTH, CAPTION + n_rows * ROW + AXIS + GAP);
     let n_abreast = panels.len().min(ABREAST);
     let n_lines = panels.len().div_ceil(n_abreast) as i32;
     let top = 120;
@@ -73,7 +75,7 @@ pub fn draw_differences(path: &Path, models: &[&str], table: &Table) -> Result<O
             text_left(area, set, &text_style(18, false, FAINT_INK), (left, top + 30))?;
             for (row, difference) in differences.iter().enumerate() {
                 let y = top + CAPTION + row as i32 * ROW + 6;
-                text_right(area, difference.model, &names, (left + names_width - 10, y))?;
+                text_right(area, difference.model, &names, (left + names_width - 10, y + 7))?;
             }
             let ends = differences.iter().flat_map(|difference| {
                 let (low, high) =
@@ -97,7 +99,8 @@ pub fn draw_differences(path: &Path, models: &[&str], table: &Table) -> Result<O
                 .x_labels(5)
                 .axis_desc_style(text_style(18, false, INK))
                 .label_style(text_style(17, false, FAINT_INK))
-                .x_label_formatter(&|value| figure(metric, *value))
+                // Plus 0 makes a zero of either sign a plain one.
+                .x_label_formatter(&|value| figure(metric, (value * 1e6).round() / 1e6 + 0.0))
                 .bold_line_style(RULE)
                 .light_line_style(TRANSPARENT)
                 .axis_style(FAINT_INK)
