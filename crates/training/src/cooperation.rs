@@ -18,7 +18,7 @@ use multigen_ops as ops;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use crate::judging::{Images, JudgeTraining, Lessons, TrainedJudge, heads, judge_network};
+use crate::judging::{Images, JudgeTraining, Lessons, OF_ONE_SET, TrainedJudge, heads, judge_network};
 use crate::run_config::{RunConfig, SetConfig};
 use crate::train::Surroundings;
 use crate::{Error, Result};
@@ -36,9 +36,17 @@ pub struct Cooperation {
     /// Its network.
     #[serde(default)]
     pub network: CooperatingNetwork,
+    /// Whether it is pretrained on all images, those held out from the generator among them, as the research's was: what a
+    /// generator gains from it on held-out combinations is then no generalisation of its own.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub leaking: bool,
     /// Factors that it does not read, of those that can be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<String>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// The network of a classifier that takes part.
@@ -56,7 +64,12 @@ impl Cooperation {
     /// Every rule that holds of a classifier's part.
     pub(crate) fn validate(&self, file: &str) -> Result<()> {
         let wrong = |problem: String| Err(Error::config(file, format!("cooperation: {problem}")));
-        let Some(JudgeTraining { steps, batch, learning_rate, .. }) = &self.pretraining else { return Ok(()) };
+        let Some(JudgeTraining { steps, batch, learning_rate, .. }) = &self.pretraining else {
+            return match self.leaking {
+                true => wrong("leaking says on what it is pretrained, but there is no pretraining".to_owned()),
+                false => Ok(()),
+            };
+        };
         if *steps == 0 || *batch == 0 {
             return wrong("pretraining: steps and batch must be at least 1".to_owned());
         }
@@ -69,6 +82,9 @@ impl Cooperation {
     /// In one sentence, for reports.
     pub(crate) fn describe(&self) -> String {
         let start = match &self.pretraining {
+            Some(JudgeTraining { steps, batch, .. }) if self.leaking => format!(
+                "pretrained on all images, also those held out from the generator (the research's leak), {steps} steps of {batch}"
+            ),
             Some(JudgeTraining { steps, batch, .. }) => {
                 format!("pretrained on training images alone, {steps} steps of {batch}")
             }
@@ -164,8 +180,20 @@ impl Cooperating {
 fn lessons<'a>(run: &RunConfig, cooperation: &Cooperation, set: &'a ImageSet, split: &'a Split) -> Result<Lessons<'a>> {
     let network = network(&run.data.set, cooperation, set)?;
     let names: Vec<String> = network.factors().into_iter().map(|(factor, _)| factor).collect();
-    let identity = serde_json::to_string(&(&run.data_sha256, &run.data.held_out, &names))
-        .map_err(|e| Error::config(CLASSIFIER, e.to_string()))?;
+    let written = |identity: serde_json::Result<String>| identity.map_err(|e| Error::config(CLASSIFIER, e.to_string()));
+    if cooperation.leaking {
+        return Ok(Lessons {
+            reader: CLASSIFIER,
+            network,
+            identity: written(serde_json::to_string(&(&run.data_sha256, "all images", &names)))?,
+            description: OF_ONE_SET.to_owned(),
+            material: Box::new(move || {
+                let read: Vec<&str> = names.iter().map(String::as_str).collect();
+                Ok(Box::new(Images::of_one_set(set, &read)?))
+            }),
+        });
+    }
+    let identity = written(serde_json::to_string(&(&run.data_sha256, &run.data.held_out, &names)))?;
     Ok(Lessons {
         reader: CLASSIFIER,
         network,
@@ -254,6 +282,56 @@ mod tests {
         }
         let test = material.test(0..held_out.len())?;
         assert!((0..held_out.len()).all(|i| is_training(&test, i) == Some(false)));
+        Ok(())
+    }
+
+    /// The research's choice, kept to be compared with: its classifier has seen what is held out from the generator.
+    #[test]
+    fn a_leaking_classifier_learns_from_held_out_combinations_and_is_another_one()
+    -> std::result::Result<(), Box<dyn std::error::Error>> {
+        let factors = Factors::new(vec![Factor::numbered("digit", 4), Factor::numbered("colour", 3)])?;
+        let combinations: Vec<_> = factors.combinations().collect();
+        let images = vec![0.5; combinations.len() * 3 * 28 * 28];
+        let set = ImageSet {
+            images,
+            channels: 3,
+            height: 28,
+            width: 28,
+            masks: None,
+            combinations,
+            factors: factors.clone(),
+        };
+        let data: DataConfig = toml::from_str(
+            "set = { digits = { transforms = 6 } }\n[[held_out]]\nname = 'cell'\nwhere = { digit = 2, colour = 1 }",
+        )?;
+        let split = Split::new(&set.factors, &set.combinations, &data.held_out)?;
+        let run = RunConfig {
+            model: "m".to_owned(),
+            network: presets::generator("digits-v2")?,
+            data,
+            factors: factors.as_slice().to_vec(),
+            training_images: split.train.len(),
+            data_sha256: "0".to_owned(),
+            training: crate::run_config::TrainingConfig::in_steps(1),
+            device: "cpu".to_owned(),
+            seed: 0,
+        };
+        let sees = |leaking: bool| -> std::result::Result<(bool, String), Box<dyn std::error::Error>> {
+            let pretraining = JudgeTraining { steps: 1, batch: 4, learning_rate: 1e-3, test_images: 4 };
+            let network = CooperatingNetwork::AlexnetCompact;
+            let cooperation = Cooperation { pretraining: Some(pretraining), network, leaking, without: Vec::new() };
+            let lessons = lessons(&run, &cooperation, &set, &split)?;
+            let mut material = (lessons.material)()?;
+            let mut has_seen = false;
+            for step in 0..6 {
+                let lesson = material.batch(step, 4)?;
+                has_seen |= lesson.levels[0].iter().zip(&lesson.levels[1]).any(|cell| cell == (&2, &1));
+            }
+            Ok((has_seen, lessons.identity))
+        };
+        let (leaking, honest) = (sees(true)?, sees(false)?);
+        assert!(leaking.0 && !honest.0);
+        assert_ne!(leaking.1, honest.1, "they are cached under names of their own");
         Ok(())
     }
 

@@ -33,8 +33,8 @@ fn every_experiment_resolves_in_every_profile_with_all_models() -> Outcome {
         for profile in ["smoke", "quick", "paper"] {
             let experiment = catalogue.resolve(name, &Request { all_models: true, ..request(profile) })?;
             let expected = match (name.starts_with("digits"), profile) {
-                // The generator alone, and four ways to let a classifier take part, or three to let a discriminator.
-                (_, _) if name.ends_with("cooperative") => 5,
+                // The generator alone, and five ways to let a classifier take part, or three to let a discriminator.
+                (_, _) if name.ends_with("cooperative") => 6,
                 (_, _) if name.ends_with("adversarial") => 4,
                 (false, _) if name.starts_with("holdout-sweep") => 4,
                 (true, _) => 8,

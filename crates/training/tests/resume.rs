@@ -146,6 +146,7 @@ fn cooperating() -> RunConfig {
     config.training.cooperation = Some(Cooperation {
         pretraining: Some(pretraining),
         network: CooperatingNetwork::AlexnetCompact,
+        leaking: false,
         without: Vec::new(),
     });
     config
