@@ -189,7 +189,7 @@ fn a_discriminator_learns_in_its_phase_at_its_own_rate_and_teaches_the_generator
         }
         let last = checkpoint::load(&files(config, cache).last(), &config.hash().unwrap()).unwrap().unwrap();
         let mut weights: Vec<_> =
-            last.weights.iter().filter(|(name, _)| name.starts_with("discriminator.") == !prefix.is_empty()).collect();
+            last.weights.iter().filter(|(name, _)| name.starts_with("discriminator.") != prefix.is_empty()).collect();
         weights.sort_by_key(|(name, _)| *name);
         weights.iter().flat_map(|(_, tensor)| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap()).collect()
     };
