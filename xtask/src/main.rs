@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod ablate;
 mod bench;
+mod claims;
 mod data;
 mod generate;
 mod interrupt;
@@ -41,6 +42,8 @@ enum Command {
     Generate(generate::Arguments),
     /// Make tables, figures and index.html anew from what is in results/
     Report(report::Arguments),
+    /// Judge every claim of the research by what is in results/: claims.md and claims.html
+    Claims(claims::Arguments),
     /// Time training steps
     Bench(bench::Arguments),
     /// Data sets: check a set of your own or make an example, prepare photographs of KDEF or MMI, look at the drawn faces
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Show(arguments) => show::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Claims(arguments) => claims::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Data(arguments) => data::run(&arguments),
     };

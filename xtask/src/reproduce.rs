@@ -19,7 +19,7 @@ const SHORTEST_PROFILE: &str = "smoke";
 
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// A full name, an ending such as result-3, or all
+    /// A full name, a parent such as holdout-sweep for all that build upon it, an ending such as result-3, or all
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
     /// Number of seeds; intervals need two, verdicts five

@@ -161,7 +161,7 @@ fn an_experiment_is_reproduced_and_its_run_reused() {
     says(&page, &[EXPERIMENT, "grid-operator-affine.png", "operator-affine"]);
     let metrics = std::fs::read_to_string(dir.join("metrics.csv")).unwrap();
     assert!(metrics.starts_with("experiment,model,seed,set,combination,metric,value\n"));
-    for metric in ["psnr_db", "ssim", "mse", "judge_digit", "judge_colour", "judge_transform"] {
+    for metric in ["psnr_db", "ssim", "mse", "judge_digit", "judge_colour", "judge_transform", "mean_digit_psnr_db"] {
         let row =
             format!("{EXPERIMENT},operator-affine,0,result-3,digit=7 style=9 colour=red transform=mirror-x,{metric},");
         says(&metrics, &[&row]);
@@ -220,6 +220,23 @@ fn list_show_and_report_print() {
     says(&String::from_utf8(report.stdout).unwrap(), &["report: ", "index.html"]);
     assert!(std::fs::read(&grid).unwrap() == before);
     says(&std::fs::read_to_string(own.path().join("index.html")).unwrap(), &[EXPERIMENT, "broken"]);
+}
+
+#[test]
+fn claims_are_judged_by_what_is_there_and_broken_results_are_named() {
+    let own = copy_of_finished();
+    let claims = |results: &Path| xtask(["claims", "--results", results.to_str().unwrap()]);
+    succeeded(&claims(own.path()));
+    let page = fs::read_to_string(own.path().join("claims.md")).unwrap();
+    // A smoke test is no evidence.
+    says(&page, &["no results of digits-result-3 in the profile quick, only in smoke", "have no verdict yet"]);
+    says(&page, &["`cargo xtask reproduce digits-result-3 --seeds 5`"]);
+    says(&fs::read_to_string(own.path().join("index.html")).unwrap(), &["claims.html"]);
+    fs::rename(own.path().join(FOLDER), own.path().join("digits-result-1")).unwrap();
+    fs::write(own.path().join("digits-result-1/manifest.json"), "{").unwrap();
+    fs::remove_file(own.path().join("claims.md")).unwrap();
+    says(&refused_at_once(&claims(own.path())), &["digits-result-1/manifest.json", "run the experiment again"]);
+    assert!(!own.path().join("claims.md").exists());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use multigen_measure::Manifest;
 
+use crate::figures::sweep::CAPTION as SWEEP_CAPTION;
 use crate::labels::{BASELINE, figure, figure_with_interval, is_trained};
 use crate::summary::{
     Pictures, TextTable, differences, differences_note, differs_from_paper, facts, grid_caption, judge, link,
@@ -9,7 +10,7 @@ use crate::summary::{
 };
 use crate::tables::Table;
 
-const STYLE: &str = include_str!("index_page.css");
+pub(crate) const STYLE: &str = include_str!("index_page.css");
 
 /// What the page shows of one experiment.
 #[derive(Debug, Clone)]
@@ -22,13 +23,25 @@ pub struct Section {
     pub pictures: Pictures,
 }
 
+/// What stands above the experiments, where it was made: files beside the page.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Above {
+    /// The page of the claims.
+    pub claims: Option<String>,
+    /// The figure of the sweep.
+    pub sweep: Option<String>,
+}
+
 /// The page of all experiments: by folder name, either what to show or one line on why it cannot be shown.
-pub fn index_page(sections: &[(String, Result<Section, String>)]) -> String {
+pub fn index_page(sections: &[(String, Result<Section, String>)], above: &Above) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Results</title>\n\
          <style>\n{STYLE}</style>\n</head>\n<body>\n<nav><strong>Results</strong>"
     );
+    if let Some(claims) = &above.claims {
+        page.push_str(&format!("<a href=\"{}\"><strong>claims</strong></a>", link(claims)));
+    }
     for (name, _) in sections {
         page.push_str(&format!("<a href=\"#{}\">{}</a>", link(name), escape(name)));
     }
@@ -36,7 +49,21 @@ pub fn index_page(sections: &[(String, Result<Section, String>)]) -> String {
     if sections.is_empty() {
         page.push_str("<p>There are no experiments here yet. Run one, then make this page again.</p>\n");
     }
+    if let Some(claims) = &above.claims {
+        page.push_str(&format!(
+            "<p><a href=\"{}\">The claims</a>: what the research says or hopes, each with its measured verdict.</p>\n",
+            link(claims)
+        ));
+    }
     page.push_str(&overview(sections));
+    if let Some(sweep) = &above.sweep {
+        page.push_str(&format!(
+            "<section>\n<h2>The held-out share grows</h2>\n<figure>\n<figcaption>{caption}</figcaption>\n<a href=\"{file}\">\
+             <img src=\"{file}\" alt=\"{caption}\" loading=\"lazy\"></a>\n</figure>\n</section>\n",
+            caption = escape(SWEEP_CAPTION),
+            file = link(sweep)
+        ));
+    }
     for (name, section) in sections {
         match section {
             Ok(section) => page.push_str(&experiment(name, section)),
@@ -201,6 +228,6 @@ fn list(heading: &str, items: impl Iterator<Item = String>) -> String {
     format!("<h3>{heading}</h3>\n<ul>\n{items}</ul>\n")
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,6 +1,6 @@
 //! Short names for people: of combinations, metrics and figures with their intervals.
 
-use multigen_measure::{ACCURACY, MOUTH_ASYMMETRY, MOUTH_OPENING, MOUTH_READ, SHARPNESS};
+use multigen_measure::{ACCURACY, MEAN_DIGIT_PSNR, MOUTH_ASYMMETRY, MOUTH_OPENING, MOUTH_READ, SHARPNESS};
 
 use crate::stats::Estimate;
 
@@ -59,6 +59,7 @@ pub fn metric_heading(metric: &str) -> String {
         MOUTH_ASYMMETRY => "mouth asymmetry, face heights".to_owned(),
         MOUTH_READ => "mouths that could be read".to_owned(),
         SHARPNESS => "sharpness, 1/pixel".to_owned(),
+        MEAN_DIGIT_PSNR => "PSNR to the mean of the same digit, dB".to_owned(),
         "nearest_train_psnr_db" => "PSNR to the nearest training image, dB".to_owned(),
         _ => [("judge_", "judge: "), ("classifier_", "classifier on real images: "), (ACCURACY, "accuracy: ")]
             .iter()

@@ -3,6 +3,7 @@
 //! Reads what training wrote through the types of `multigen-measure` and knows no network, no tensor library and no
 //! training code. Every file is made in memory first and written atomically, so a broken input leaves earlier reports.
 
+pub mod claims;
 pub mod error;
 pub mod experiment_results;
 pub mod figures;
@@ -13,6 +14,7 @@ pub mod stats;
 pub mod summary;
 pub mod tables;
 
+pub use claims::write_claims;
 pub use error::{Error, Result};
 pub use experiment_results::ExperimentResults;
 pub use report::{Report, write_experiment, write_report};

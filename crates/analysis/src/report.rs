@@ -17,7 +17,8 @@ use crate::figures::loss_curve::draw_loss;
 use crate::figures::mouth::draw_mouth;
 use crate::figures::psnr_curve::draw_psnr;
 use crate::figures::sheet::draw_sheet;
-use crate::index_page::{Section, index_page};
+use crate::figures::sweep::{self, SWEEP};
+use crate::index_page::{Above, Section, index_page};
 use crate::summary::{Pictures, sheet_caption, summary};
 use crate::tables::Table;
 
@@ -52,7 +53,8 @@ pub fn write_report(results_root: &Path) -> Result<Report> {
             }
         }
     }
-    report.written.extend(write(vec![(results.index(), index_page(&sections).into_bytes())])?);
+    report.written.extend(write_sweep(&results)?);
+    report.written.push(write_page(&results, &sections)?);
     Ok(report)
 }
 
@@ -64,17 +66,58 @@ pub fn write_experiment(results_root: &Path, experiment: &str) -> Result<Vec<Pat
     let results = ResultsDir::new(results_root);
     let (section, files) = render(&results, experiment)?;
     let mut written = write(files)?;
-    let mut fresh = Some(section);
+    written.push(write_index_with(&results, Some((experiment, section)))?);
+    Ok(written)
+}
+
+/// Writes `index.html` anew from what other commands made.
+///
+/// # Errors
+/// The results folder cannot be read, or the file cannot be written.
+pub(crate) fn write_index(results: &ResultsDir) -> Result<PathBuf> {
+    write_index_with(results, None)
+}
+
+/// Draws the figure of the sweep from the folders of its shares in the quick profile; none where there are none, or where
+/// one is broken, which its own report says.
+///
+/// # Errors
+/// The results folder cannot be read, or the file cannot be written.
+pub(crate) fn write_sweep(results: &ResultsDir) -> Result<Vec<PathBuf>> {
+    let mut tables = Vec::new();
+    for experiment in results.experiments()? {
+        let share = experiment.strip_prefix(SWEEP).and_then(|share| share.parse::<u8>().ok());
+        if let (Some(share), Ok(section)) = (share, section_on_disk(results, &experiment)) {
+            tables.push((f64::from(share), section.table));
+        }
+    }
+    let panels = sweep::panels(&tables, SWEEP_SET);
+    if panels.is_empty() {
+        return Ok(Vec::new());
+    }
+    let path = results.sweep_figure();
+    write(vec![(path.clone(), sweep::draw_sweep(&path, &panels)?)])
+}
+
+fn write_index_with(results: &ResultsDir, fresh: Option<(&str, Section)>) -> Result<PathBuf> {
+    let mut fresh = fresh;
     let mut sections = Vec::new();
     for name in results.experiments()? {
-        let section = match fresh.take_if(|_| name == experiment) {
-            Some(section) => Ok(section),
-            None => section_on_disk(&results, &name).map_err(|error| error.to_string()),
+        let section = match fresh.take_if(|(experiment, _)| name == *experiment) {
+            Some((_, section)) => Ok(section),
+            None => section_on_disk(results, &name).map_err(|error| error.to_string()),
         };
         sections.push((name, section));
     }
-    written.extend(write(vec![(results.index(), index_page(&sections).into_bytes())])?);
-    Ok(written)
+    write_page(results, &sections)
+}
+
+fn write_page(results: &ResultsDir, sections: &[(String, std::result::Result<Section, String>)]) -> Result<PathBuf> {
+    let shown = |path: PathBuf| path.exists().then(|| file_name(&path));
+    let above = Above { claims: shown(results.claims_page()), sweep: shown(results.sweep_figure()) };
+    let page = index_page(sections, &above);
+    atomic_write(&results.index(), page.as_bytes())?;
+    Ok(results.index())
 }
 
 type Files = Vec<(PathBuf, Vec<u8>)>;
@@ -196,6 +239,8 @@ fn section_on_disk(results: &ResultsDir, experiment: &str) -> Result<Section> {
     Ok(Section { manifest: read.manifest, table, pictures })
 }
 
+/// The set of the sweep's experiments.
+const SWEEP_SET: &str = "held-out cells";
 const MOUTH_CAPTION: &str = "Mouths of held-out faces, generated against true";
 const LOSS_CAPTION: &str = "Training loss over steps";
 const ACCURACY_CAPTION: &str = "Accuracy as training images shrink";
@@ -216,6 +261,7 @@ fn write(files: Files) -> Result<Vec<PathBuf>> {
     Ok(written)
 }
 
-fn file_name(path: &Path) -> String {
+/// The last part of a path.
+pub(crate) fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

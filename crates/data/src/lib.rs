@@ -13,7 +13,7 @@
 //! | [`randomness`] | one generator per (seed, purpose, step) |
 //! | [`idx`] | the idx file format of MNIST, plain or gzip |
 //! | [`picture`] | picture files of the user as squares of pixels |
-//! | [`sets`] | the data sets by name: MNIST, `digits`, the drawn `faces`, photographs of KDEF and MMI, the user's own |
+//! | [`sets`] | the data sets by name: MNIST, `digits`, `digits-styled`, the drawn `faces`, photographs of KDEF and MMI, the user's own |
 //! | `hub` | MNIST from a hub of data sets, compared with the embedded copy (cargo feature `hub`) |
 //!
 //! The crate knows no networks and no tensors: what it hands out are plain vectors.

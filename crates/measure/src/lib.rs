@@ -28,8 +28,9 @@ pub use manifest::{Commit, JudgeRecord, Manifest, ModelRecord};
 pub use metrics::{mse::mse, psnr::psnr, sharpness::sharpness, ssim::ssim};
 pub use results_dir::{ExperimentDir, ResultsDir};
 pub use rows::{
-    ACCURACY, DiagnosticRow, EvaluationRow, HistoryRow, JUDGE_JOINT, JUDGE_PRODUCT, MEAN_PERSON, MOUTH_ASYMMETRY,
-    MOUTH_OPENING, MOUTH_READ, MetricRow, SHARPNESS, read_rows, write_rows, write_rows_and_copy,
+    ACCURACY, DiagnosticRow, EvaluationRow, HistoryRow, JUDGE_JOINT, JUDGE_PRODUCT, MEAN_DIGIT, MEAN_DIGIT_PSNR,
+    MEAN_PERSON, MOUTH_ASYMMETRY, MOUTH_OPENING, MOUTH_READ, MetricRow, SHARPNESS, read_rows, write_rows,
+    write_rows_and_copy,
 };
 pub use samples::{Samples, read_samples, write_samples};
 pub use sheets::{Sheet, SheetCell, read_sheets, write_sheets};

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! results/index.html
+//! results/claims.md  claims.html                  every claim with its verdict
+//! results/holdout-sweep.png                       held-out quality against the held-out share
 //! results/bench.md  bench.json                    times of training steps
 //! results/bench-operators.md                      times of operators
 //! results/faces-check.md                          how hard the drawn faces are
@@ -44,6 +46,21 @@ impl ResultsDir {
     /// The page that shows every experiment.
     pub fn index(&self) -> PathBuf {
         self.root.join("index.html")
+    }
+
+    /// The claims with their verdicts, in Markdown.
+    pub fn claims(&self) -> PathBuf {
+        self.root.join("claims.md")
+    }
+
+    /// The same as a page.
+    pub fn claims_page(&self) -> PathBuf {
+        self.root.join("claims.html")
+    }
+
+    /// Held-out quality against the held-out share.
+    pub fn sweep_figure(&self) -> PathBuf {
+        self.root.join("holdout-sweep.png")
     }
 
     /// The table of times that a training step takes.

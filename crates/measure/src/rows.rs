@@ -21,6 +21,11 @@ pub const JUDGE_JOINT: &str = "judge_all factors";
 pub const JUDGE_PRODUCT: &str = "judge_product of factors";
 /// What the metrics of a classifier begin with, before the factor: whether it reads that factor of a real image right.
 pub const ACCURACY: &str = "accuracy_";
+/// The baseline of digits that is the mean of the same digit's other styles in that transform and colour.
+pub const MEAN_DIGIT: &str = "baseline: mean of the same digit";
+/// Metric: the PSNR of a generated image to [`MEAN_DIGIT`] instead of the truth, in dB; of held-out digits only. Above
+/// `psnr_db`, an image is nearer to the average digit than to the one that it is meant to be.
+pub const MEAN_DIGIT_PSNR: &str = "mean_digit_psnr_db";
 /// The metric of [`sharpness`](crate::sharpness).
 pub const SHARPNESS: &str = "sharpness";
 /// The metric that says how far the lips are apart, in face heights; on drawn faces only.

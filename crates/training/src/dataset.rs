@@ -4,18 +4,18 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use multigen_data::sets::{custom, digits, faces, photographs};
+use multigen_data::sets::{custom, digits, digits_styled, faces, photographs};
 use multigen_data::{
     Combination, DigitsConfig, FacesConfig, Factors, HeldOut, ImageSet, MnistSource, Part, Rule, held_out, transforms,
 };
-use multigen_measure::BaselineOptions;
+use multigen_measure::{self as measure, BaselineOptions};
 
 use crate::experiment::Experiment;
 use crate::faces_check::UNSEEN_PERSONS;
 use crate::judging::{
     Handwriting, Images, JUDGE, Lessons, OF_ONE_SET, heads, judge_network, sha256_hex, sha256_of_set,
 };
-use crate::run_config::{DataConfig, SetConfig};
+use crate::run_config::{DataConfig, SetConfig, Styles};
 use crate::{Error, Result};
 
 /// The set of faces of which session A trains and session B tests, and the one of the same persons in both.
@@ -66,16 +66,26 @@ impl Data {
     pub fn load(config: &SetConfig, sources: &Sources) -> Result<Self> {
         let (mut held_out, mut drawn_config, mut handwriting_sha256) = (Vec::new(), None, None);
         let (set, without_noise, note) = match config {
-            SetConfig::Digits { transforms } => {
+            SetConfig::Digits { transforms, styles } => {
                 let train = sources.mnist.load(Part::Train)?;
-                let set = digits::build(&train, DigitsConfig { transforms: *transforms })?;
+                let config = DigitsConfig { transforms: *transforms };
+                let (set, styles) = match styles {
+                    Styles::Handwritten => (
+                        digits::build(&train, config)?,
+                        "style k of a digit is its k-th image in MNIST's training order",
+                    ),
+                    Styles::Consistent => (
+                        digits_styled::build(&train, config)?,
+                        "one image of each digit, and style k is one slant, thickness and aspect, the same for every digit",
+                    ),
+                };
                 handwriting_sha256 = Some(sha256_hex(&[&train.pixels, &train.labels]));
                 let whence = match &sources.mnist {
                     MnistSource::Embedded { .. } => "real MNIST handwriting, the embedded copy".to_owned(),
                     MnistSource::Directory(dir) => format!("MNIST files of {}", dir.display()),
                 };
                 let note = format!(
-                    "{} combinations of digit, style, colour and transform, from {whence}; style k of a digit is its k-th image in MNIST's training order.",
+                    "{} combinations of digit, style, colour and transform, from {whence}; {styles}.",
                     set.len()
                 );
                 (set, None, note)
@@ -289,7 +299,7 @@ impl Data {
         let image_size = self.set.height;
         let sha256 = self.handwriting_sha256.as_ref().unwrap_or(&self.sha256);
         Ok(match (&self.config, &self.drawn) {
-            (SetConfig::Digits { transforms }, _) => Lessons {
+            (SetConfig::Digits { transforms, .. }, _) => Lessons {
                 reader: JUDGE,
                 network: judge_network(image_size, heads(factors, &Handwriting::READ)?),
                 identity: format!("{sha256} transforms {transforms}"),
@@ -343,7 +353,7 @@ impl Data {
         Ok(match &self.config {
             SetConfig::Digits { .. } => BaselineOptions {
                 additive_within: Some(position("colour")?),
-                mean_over: Some((position("style")?, "baseline: mean of the same digit")),
+                mean_over: Some((position("style")?, measure::MEAN_DIGIT)),
                 own: None,
             },
             // No sum of effects turns an image, so the additive model is one model per transform.

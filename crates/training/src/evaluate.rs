@@ -126,6 +126,19 @@ pub fn measure_images(
     Ok(rows(subject, &columns, (set, indices)))
 }
 
+/// The PSNR of some images to others than the true ones, as rows of `metric`.
+///
+/// # Errors
+/// When shapes do not fit.
+pub fn psnr_to(
+    subject: Subject,
+    metric: &str,
+    (images, others): (&Array4<f32>, &Array4<f32>),
+    of_images: (&ImageSet, &[usize]),
+) -> Result<Vec<MetricRow>> {
+    Ok(rows(subject, &[(metric.to_owned(), psnr_each(images, others)?)], of_images))
+}
+
 /// One row per image and column.
 fn rows(subject: Subject, columns: &[(String, Vec<f64>)], (set, indices): (&ImageSet, &[usize])) -> Vec<MetricRow> {
     let mut rows = Vec::with_capacity(columns.len() * indices.len());

@@ -188,7 +188,7 @@ mod tests {
     use multigen_models::presets;
 
     use super::*;
-    use crate::run_config::{DataConfig, SetConfig, TrainingConfig};
+    use crate::run_config::{DataConfig, SetConfig, Styles, TrainingConfig};
 
     /// A run with `steps` steps and so many training images, written `age` seconds ago; its folder is named `dir`.
     fn run(dir: &str, model: &str, steps: u64, training_images: usize, age: u64) -> TrainedRun {
@@ -196,7 +196,10 @@ mod tests {
         let config = RunConfig {
             model: model.to_owned(),
             network: presets::generator(model).unwrap(),
-            data: DataConfig { set: SetConfig::Digits { transforms: 6 }, held_out: Vec::new() },
+            data: DataConfig {
+                set: SetConfig::Digits { transforms: 6, styles: Styles::Handwritten },
+                held_out: Vec::new(),
+            },
             factors: vec![Factor::numbered("digit", 10)],
             training_images,
             data_sha256: String::new(),
@@ -244,7 +247,7 @@ mod tests {
         let runs = || {
             let mut few = run("few-levels", "operator-affine", 900, 1796, 0);
             few.config.factors = vec![Factor::numbered("digit", 3)];
-            few.config.data.set = SetConfig::Digits { transforms: 8 };
+            few.config.data.set = SetConfig::Digits { transforms: 8, styles: Styles::Handwritten };
             let mut other_files = run("other-files", "digits-v2", 900, 1796, 5);
             other_files.config.data_sha256 = "0123456789abcdef".to_owned();
             vec![few, run("ten-levels", "digits-v2", 900, 1796, 0), other_files]

@@ -367,6 +367,10 @@ impl Figures {
                 judge,
                 Some(&nearest),
             )?);
+            if let Some(means) = &set.mean_digits {
+                let metric = measure::MEAN_DIGIT_PSNR;
+                self.metrics.extend(evaluate::psnr_to(set.subject(model), metric, (&images, means), of_images)?);
+            }
             samples.push(set.samples(&images, &nearest, &nearest_indices)?);
             if let Some(cooperating) = &trained.cooperating {
                 let real = evaluate::truth(set.truth, set.indices)?;
@@ -499,6 +503,8 @@ struct Evaluated<'a> {
     shown: Vec<usize>,
     /// Of drawn faces that are held out.
     mouths: Option<Mouths<'a>>,
+    /// Of held-out digits: the mean of the same digit for each.
+    mean_digits: Option<Array4<f32>>,
 }
 
 impl<'a> Evaluated<'a> {
@@ -532,7 +538,7 @@ impl<'a> Evaluated<'a> {
         }
         shown.truncate(experiment.evaluate.show_at_most);
         let mouths = data.drawn_faces().filter(|_| name != TRAIN).map(|config| Mouths::new(config, truth, indices));
-        Ok(Self { experiment, seed, name, truth, indices, shown, mouths })
+        Ok(Self { experiment, seed, name, truth, indices, shown, mouths, mean_digits: None })
     }
 
     fn subject<'b>(&self, model: &'b str) -> Subject<'b>
@@ -559,6 +565,9 @@ impl<'a> Evaluated<'a> {
         }
         for (name, images) in known.known()?.all(truth.view(), &targets, options)? {
             rows.extend(evaluate::measure_images(self.subject(&name), &images, of_images, judge, None)?);
+            if name == measure::MEAN_DIGIT && self.name != TRAIN {
+                self.mean_digits = Some(images);
+            }
         }
         Ok(rows)
     }

@@ -169,6 +169,9 @@ pub enum SetConfig {
     Digits {
         /// Levels of the factor transform: 6, or 8 for all symmetries of the square.
         transforms: usize,
+        /// What a style is. Written only where it is not the usual one, so that the hashes of earlier runs stay.
+        #[serde(default, skip_serializing_if = "Styles::are_handwritten")]
+        styles: Styles,
     },
     /// Faces: drawn ones, or photographs where the user has them.
     Faces {
@@ -179,6 +182,25 @@ pub enum SetConfig {
     },
     /// The user's own pictures: the table `[dataset]` of an experiment.
     Custom(CustomConfig),
+}
+
+/// What a style of digits is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Styles {
+    /// Style k of a digit is its k-th image in MNIST's training order: not the same from digit to digit.
+    #[default]
+    Handwritten,
+    /// Style k is one slant, thickness and aspect, the same for every digit: the set `digits-styled`.
+    Consistent,
+}
+
+impl Styles {
+    // What serde wants.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn are_handwritten(&self) -> bool {
+        *self == Self::Handwritten
+    }
 }
 
 impl SetConfig {
@@ -193,7 +215,10 @@ impl Display for SetConfig {
     /// In a few words: `kdef-3emo at 71×71 pixels`.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Digits { transforms } => write!(f, "digits in {transforms} transforms"),
+            Self::Digits { transforms, styles: Styles::Handwritten } => write!(f, "digits in {transforms} transforms"),
+            Self::Digits { transforms, styles: Styles::Consistent } => {
+                write!(f, "digits-styled in {transforms} transforms")
+            }
             Self::Faces { named, size } => write!(f, "{named} at {size}×{size} pixels"),
             Self::Custom(config) => config.table.display().fmt(f),
         }
@@ -305,7 +330,16 @@ mod tests {
             seed: 0,
         };
         let written = |config: &RunConfig| short_hash(&serde_json::to_vec(config).unwrap());
-        for set in [SetConfig::Digits { transforms: 6 }, SetConfig::Faces { named: "mmi".to_owned(), size: 71 }] {
+        let digits = |styles| SetConfig::Digits { transforms: 6, styles };
+        // Handwritten styles are not mentioned, so that runs keep the hashes that they had before there were others.
+        assert_eq!(serde_json::to_string(&digits(Styles::Handwritten)).unwrap(), r#"{"digits":{"transforms":6}}"#);
+        let styled = serde_json::to_string(&digits(Styles::Consistent)).unwrap();
+        assert_eq!(styled, r#"{"digits":{"transforms":6,"styles":"consistent"}}"#);
+        for set in [
+            digits(Styles::Handwritten),
+            digits(Styles::Consistent),
+            SetConfig::Faces { named: "mmi".to_owned(), size: 71 },
+        ] {
             let config = config(set);
             assert_eq!(config.hash().unwrap(), written(&config));
         }

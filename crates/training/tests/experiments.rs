@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use multigen_data::held_out::Rule;
-use multigen_data::sets::{custom, faces};
-use multigen_data::{HeldOut, Split};
-use multigen_training::run_config::{SetConfig, TrainingConfig};
+use multigen_data::sets::{custom, digits, faces};
+use multigen_data::{DigitsConfig, HeldOut, Split};
+use multigen_training::run_config::{SetConfig, Styles, TrainingConfig};
 use multigen_training::{Catalogue, Request};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -26,7 +26,7 @@ fn every_experiment_resolves_in_every_profile_with_all_models() -> Outcome {
     for name in ["digits-result-1", "digits-result-2", "digits-result-3", "digits-holdout-30", "digits-holdout-70"] {
         assert!(names.iter().any(|n| n == name), "{name}");
     }
-    for parent in ["digits", "kdef", "mmi", "custom"] {
+    for parent in ["digits", "kdef", "mmi", "custom", "holdout-sweep"] {
         assert!(!names.iter().any(|n| n == parent), "a parent is not run itself");
     }
     for name in &names {
@@ -39,6 +39,7 @@ fn every_experiment_resolves_in_every_profile_with_all_models() -> Outcome {
                 // The generator alone, and five ways to let a classifier take part, or three to let a discriminator.
                 (_, _) if name.ends_with("cooperative") => 6,
                 (_, _) if name.ends_with("adversarial") => 4,
+                (false, _) if name.starts_with("holdout-sweep") => 4,
                 (true, _) => 8,
                 (false, "paper") => 1 + usize::from(name.starts_with("mmi")),
                 (false, _) => 6,
@@ -302,10 +303,40 @@ fn overrides_reach_solvers_of_all_or_one_model_and_the_document() -> Outcome {
 }
 
 #[test]
+fn what_the_sweep_and_the_familiar_cells_hold_out() -> Outcome {
+    let catalogue = Catalogue::new(folder());
+    let factors = digits::factors(DigitsConfig::default())?;
+    let combinations: Vec<_> = factors.combinations().collect();
+    let split = |name: &str| -> Result<Split, Box<dyn std::error::Error>> {
+        Ok(Split::new(&factors, &combinations, &catalogue.resolve(name, &request("quick"))?.data.held_out)?)
+    };
+    // 600 cells of three colours each. Of 100 pairs of digit and style, 90 % of the cells leave 60 cells, one of a pair each.
+    for (name, held_out, pairs) in
+        [("holdout-sweep-01", 6, 100), ("holdout-sweep-50", 300, 100), ("holdout-sweep-90", 540, 60)]
+    {
+        let split = split(name)?;
+        assert_eq!(split.indices("held-out cells").map(<[usize]>::len), Some(3 * held_out), "{name}");
+        let seen: BTreeSet<&[usize]> = split.train.iter().map(|&index| &combinations[index].0[..2]).collect();
+        assert_eq!(seen.len(), pairs, "{name}");
+    }
+    let familiar = split("digits-familiar-cells")?;
+    assert_eq!(familiar.indices("2-style-4-red-rotate-90").map(<[usize]>::len), Some(1));
+    assert_eq!(familiar.indices("familiar cells").map(<[usize]>::len), Some(30));
+    let styled = catalogue.resolve("digits-styled", &request("quick"))?;
+    assert_eq!(styled.data.set, SetConfig::Digits { transforms: 6, styles: Styles::Consistent });
+    assert_eq!(styled.data.held_out, catalogue.resolve("digits-result-3", &request("quick"))?.data.held_out);
+    Ok(())
+}
+
+#[test]
 fn names_endings_and_all() -> Outcome {
     let catalogue = Catalogue::new(folder());
     assert!(catalogue.matching("result-3")?.contains(&"digits-result-3".to_owned()));
     assert_eq!(catalogue.matching("digits-result-1")?, ["digits-result-1"]);
+    // A parent that is not run itself stands for those that build upon it, one that is for itself.
+    let sweep = ["01", "10", "30", "50", "70", "90"].map(|share| format!("holdout-sweep-{share}"));
+    assert_eq!(catalogue.matching("holdout-sweep")?, sweep);
+    assert_eq!(catalogue.matching("digits-holdout-30")?, ["digits-holdout-30"]);
     assert_eq!(catalogue.matching("all")?, catalogue.names()?);
     let error = catalogue.matching("digits-reslt-3").err().map(|e| e.to_string()).unwrap_or_default();
     assert!(error.contains("did you mean 'digits-result-3'?"), "{error}");

@@ -7,6 +7,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::run_config::Styles;
 
 type Outcome = StdResult<(), Box<dyn std::error::Error>>;
 
@@ -28,7 +29,12 @@ fn opponent(loss: AdversarialLoss, regularisation: Regularisation) -> Result<Opp
         combinations: vec![Combination(vec![0, 0])],
         factors,
     };
-    Opponent::new(&adversarial(loss, regularisation), (&SetConfig::Digits { transforms: 6 }, &set), 3, CPU)
+    Opponent::new(
+        &adversarial(loss, regularisation),
+        (&SetConfig::Digits { transforms: 6, styles: Styles::Handwritten }, &set),
+        3,
+        CPU,
+    )
 }
 
 fn images(n: usize, seed: u64) -> Result<Tensor> {

@@ -45,7 +45,8 @@ impl Catalogue {
         Ok(runnable)
     }
 
-    /// The experiments that a word stands for: `all`, a full name, or an ending such as `result-3`.
+    /// The experiments that a word stands for: `all`, a full name, a parent such as `holdout-sweep` for those that build
+    /// upon it, or an ending such as `result-3`.
     ///
     /// # Errors
     /// When nothing matches; the nearest name is suggested.
@@ -60,8 +61,16 @@ impl Catalogue {
         if names.iter().any(|name| name == word) {
             return Ok(vec![word.to_owned()]);
         }
-        let ending = format!("-{word}");
-        let matches: Vec<String> = names.iter().filter(|name| name.ends_with(&ending)).cloned().collect();
+        let mut matches = Vec::new();
+        for name in &names {
+            if self.parent(name)?.is_some_and(|parent| parent == word) {
+                matches.push(name.clone());
+            }
+        }
+        if matches.is_empty() {
+            let ending = format!("-{word}");
+            matches.extend(names.iter().filter(|name| name.ends_with(&ending)).cloned());
+        }
         if matches.is_empty() {
             return Err(Error::UnknownExperiment { name: word.to_owned(), suggestion: nearest(word, &names) });
         }
