@@ -11,6 +11,7 @@ use multigen_measure::{Commit, DiagnosticRow, EvaluationRow};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
+use crate::train::missing_is_fine;
 use crate::{Error, Result};
 
 /// One step of a run's history.
@@ -197,6 +198,16 @@ impl RunFiles {
     /// The run's folder.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Deletes the run's folder, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be deleted.
+    pub fn delete(&self) -> Result<()> {
+        std::fs::remove_dir_all(&self.dir)
+            .or_else(missing_is_fine)
+            .map_err(|e| Error::file(&self.dir, format!("cannot be deleted ({e})")))
     }
 
     /// Weights, optimiser state and history of the last checkpoint; there until the run is complete.

@@ -27,4 +27,4 @@ mod trained;
 
 pub use self::augment::Classical;
 pub use self::config::{Arm, Classification, Draw, GeneratorTraining, Starve, TestsConfig};
-pub use self::run::{PlannedClassifier, estimate, forget, plan, results_name, run};
+pub use self::run::{PlannedClassifier, estimate, forget, plan, run};

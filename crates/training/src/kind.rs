@@ -85,10 +85,7 @@ impl AnyExperiment {
 
     /// Its folder in results/.
     pub fn results_name(&self, data: &Data) -> String {
-        match self {
-            Self::Generation(experiment) => reproduce::results_name(experiment, data),
-            Self::Classification(experiment) => classification::results_name(experiment, data),
-        }
+        reproduce::folder(self.name(), self.profile(), data)
     }
 
     /// Deletes what it trained from the cache.

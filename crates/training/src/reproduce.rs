@@ -120,9 +120,7 @@ fn network(model: &str, set: &ImageSet) -> Result<GeneratorConfig> {
 pub fn forget(experiment: &Experiment, data: &Data, options: &Options) -> Result<()> {
     for run in plan(experiment, data, options)? {
         let files = RunFiles::new(&options.results.cache(), &run.config.model, run.config.seed, &run.hash);
-        std::fs::remove_dir_all(files.dir())
-            .or_else(train::missing_is_fine)
-            .map_err(|e| Error::file(files.dir(), format!("cannot be deleted ({e})")))?;
+        files.delete()?;
     }
     Ok(())
 }
@@ -159,10 +157,10 @@ pub fn estimate(
     Ok(estimates)
 }
 
-/// An experiment's folder in results/. Photographs may not be passed on and are no match for figures of drawn faces: what
-/// is made from them lies in a folder of its own, which `.gitignore` knows by its ending.
-pub fn results_name(experiment: &Experiment, data: &Data) -> String {
-    let name = experiment::results_name(&experiment.name, &experiment.profile);
+/// The folder in results/ of an experiment of this name and profile. Photographs may not be passed on and are no match for
+/// figures of drawn faces: what is made from them lies in a folder of its own, which `.gitignore` knows by its ending.
+pub(crate) fn folder(name: &str, profile: &str, data: &Data) -> String {
+    let name = experiment::results_name(name, profile);
     if data.are_photographs() { name + experiment::PHOTOGRAPHS } else { name }
 }
 
@@ -173,7 +171,7 @@ pub fn results_name(experiment: &Experiment, data: &Data) -> String {
 pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<ExperimentDir> {
     let started = (SystemTime::now(), Instant::now());
     check_evaluated(experiment, data, options)?;
-    let folder = results_name(experiment, data);
+    let folder = folder(&experiment.name, &experiment.profile, data);
     let dir = options.results.experiment(&folder);
     let cache = options.results.cache();
     // A network that does not fit leaves no folder behind.

@@ -12,7 +12,7 @@ use multigen_measure::{Manifest, MetricRow, ResultsDir, read_rows};
 use multigen_training::dataset::{Data, Sources};
 use multigen_training::experiment::PHOTOGRAPHS;
 use multigen_training::reproduce::{self, Options};
-use multigen_training::{Catalogue, Request};
+use multigen_training::{AnyExperiment, Catalogue, Request};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -87,7 +87,8 @@ fn photographs_take_the_place_of_drawn_faces_and_what_is_missing_is_left_out() -
         command: "a test".to_owned(),
     };
     // What earlier results on drawn faces left.
-    let earlier = options.results.experiment(&reproduce::results_name(&experiment, &data));
+    let earlier =
+        options.results.experiment(&AnyExperiment::Generation(Box::new(experiment.clone())).results_name(&data));
     earlier.create()?;
     let stale = [earlier.sheets("portrait", 0), earlier.sheet_figure("portrait", "matrix"), earlier.mouth_figure()];
     for path in &stale {

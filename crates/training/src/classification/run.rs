@@ -18,10 +18,9 @@ use super::{Arm, Classification};
 use crate::checkpoint::RunFiles;
 use crate::dataset::Data;
 use crate::evaluate::{self, Subject};
-use crate::experiment;
 use crate::judging::{Lesson, Material, Solver, classify, fit, heads, sha256_of_set};
 use crate::provenance;
-use crate::reproduce::{Figures, Options};
+use crate::reproduce::{Figures, Options, folder};
 use crate::run_config::{DataConfig, RunConfig, short_hash};
 use crate::train::{self, Surroundings};
 use crate::{Error, Result};
@@ -217,9 +216,7 @@ pub fn forget(experiment: &Classification, data: &Data, options: &Options) -> Re
             .map_err(|e| Error::file(&path, format!("cannot be deleted ({e})")))?;
         if let Some(run) = &planned.generator {
             let files = RunFiles::new(&cache, &run.model, run.seed, &run.hash()?);
-            std::fs::remove_dir_all(files.dir())
-                .or_else(train::missing_is_fine)
-                .map_err(|e| Error::file(files.dir(), format!("cannot be deleted ({e})")))?;
+            files.delete()?;
         }
     }
     Ok(())
@@ -322,12 +319,6 @@ fn generator_seconds(
     Ok(seconds)
 }
 
-/// An experiment's folder in results/, as [`crate::reproduce::results_name`].
-pub fn results_name(experiment: &Classification, data: &Data) -> String {
-    let name = experiment::results_name(&experiment.name, &experiment.profile);
-    if data.are_photographs() { name + experiment::PHOTOGRAPHS } else { name }
-}
-
 /// Runs an experiment and writes its results folder, but for what analysis makes of it.
 ///
 /// # Errors
@@ -344,7 +335,7 @@ pub fn run(experiment: &Classification, data: &Data, options: &Options) -> Resul
             test_sets::of_seed(experiment, data, &Lot::new(experiment, data, (seed, amount))?, &reads)?;
         }
     }
-    let folder = results_name(experiment, data);
+    let folder = folder(&experiment.name, &experiment.profile, data);
     let dir = options.results.experiment(&folder);
     dir.create()?;
     let config = experiment.to_toml()?;
