@@ -264,17 +264,17 @@ fn scarce() -> Claim {
 }
 
 fn augmentation() -> Claim {
-    let generated = difference("accuracy_emotion", "generated", Whose::Named("classical"));
+    let generated = difference("accuracy_emotion", "real+generated", Whose::Named("real+classical"));
     let condition = above("augmentation", &["unseen persons"], generated);
     let needs = Some(Needs { at_least: 500, per: None });
     Claim {
         number: "9",
         text: "Generated images augment better than classical methods.",
         measured_by: "accuracy on the expressions of at least 500 unseen persons, equal steps",
-        supported_when: "generated − classical > 0",
+        supported_when: "real+generated − real+classical > 0",
         cases: vec![Case {
             subject: Subject::DrawnFaces,
-            arm: "generated",
+            arm: "real+generated",
             conditions: vec![Condition { needs, ..condition }],
         }],
     }
