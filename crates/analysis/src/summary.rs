@@ -186,7 +186,8 @@ pub fn differences_note(manifest: &Manifest, table: &Table) -> String {
     }
     let several = if manifest.models.len() > 1 { " Differences between models are paired by seed." } else { "" };
     format!(
-        "The best baseline is the one with the highest PSNR of the set; baselines do not depend on the seed.{several}"
+        "The best baseline is the one with the highest PSNR of the set; baselines depend on the seed only where it draws what \
+         is held out.{several}"
     )
 }
 

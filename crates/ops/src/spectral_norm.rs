@@ -1,7 +1,7 @@
 //! The spectral norm of a layer's weights: the largest singular value of W viewed as a matrix [out, rest].
 //!
-//! A discriminator whose every layer is divided by it cannot change faster than its inputs do (Miyato et al., arXiv
-//! 1802.05957). The singular vectors come from power iteration, u ← W·v/‖·‖, v ← Wᵀ·u/‖·‖, always from the same start:
+//! A discriminator whose every layer is divided by it changes little faster than its inputs do (Miyato et al., arXiv
+//! 1802.05957; of a convolution it is the norm of the reshaped kernel, which bounds that of the map up to a factor of the kernel's size). The singular vectors come from power iteration, u ← W·v/‖·‖, v ← Wᵀ·u/‖·‖, always from the same start:
 //! nothing is carried from step to step that a checkpoint would have to hold. The matrices are small, so a few dozen
 //! products cost less than one convolution of a batch. σ = uᵀ·W·v with u and v taken as constants, which has the gradient u·vᵀ.
 

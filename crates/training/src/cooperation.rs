@@ -180,28 +180,32 @@ impl Cooperating {
 fn lessons<'a>(run: &RunConfig, cooperation: &Cooperation, set: &'a ImageSet, split: &'a Split) -> Result<Lessons<'a>> {
     let network = network(&run.data.set, cooperation, set)?;
     let names: Vec<String> = network.factors().into_iter().map(|(factor, _)| factor).collect();
+    // A seed of the run's own, and never the judges': a twin of the judge would be no one to be judged by it.
+    let seed: u64 = keyed_rng(run.seed, "pretraining", 0).random();
     let written = |identity: serde_json::Result<String>| identity.map_err(|e| Error::config(CLASSIFIER, e.to_string()));
     if cooperation.leaking {
         return Ok(Lessons {
             reader: CLASSIFIER,
             network,
-            identity: written(serde_json::to_string(&(&run.data_sha256, "all images", &names)))?,
+            identity: written(serde_json::to_string(&(&run.data_sha256, "all images", &names, seed)))?,
+            seed,
             description: OF_ONE_SET.to_owned(),
             material: Box::new(move || {
                 let read: Vec<&str> = names.iter().map(String::as_str).collect();
-                Ok(Box::new(Images::of_one_set(set, &read)?))
+                Ok(Box::new(Images::of_one_set(set, &read)?.in_order_of(seed)))
             }),
         });
     }
-    let identity = written(serde_json::to_string(&(&run.data_sha256, &run.data.held_out, &names)))?;
+    let identity = written(serde_json::to_string(&(&run.data_sha256, &run.data.held_out, &names, seed)))?;
     Ok(Lessons {
         reader: CLASSIFIER,
         network,
         identity,
+        seed,
         description: "the training images alone, tested on the held-out ones".to_owned(),
         material: Box::new(move || {
             let read: Vec<&str> = names.iter().map(String::as_str).collect();
-            Ok(Box::new(training_images(set, split, &read)?))
+            Ok(Box::new(training_images(set, split, &read)?.in_order_of(seed)))
         }),
     })
 }
@@ -332,6 +336,19 @@ mod tests {
         let (leaking, honest) = (sees(true)?, sees(false)?);
         assert!(leaking.0 && !honest.0);
         assert_ne!(leaking.1, honest.1, "they are cached under names of their own");
+
+        // Every seed has a pretraining of its own, and none has the judges' seed.
+        let of_seed = |seed| -> std::result::Result<(u64, String), Box<dyn std::error::Error>> {
+            let pretraining = JudgeTraining { steps: 1, batch: 4, learning_rate: 1e-3, test_images: 4 };
+            let network = CooperatingNetwork::Judge;
+            let cooperation =
+                Cooperation { pretraining: Some(pretraining), network, leaking: false, without: Vec::new() };
+            let lessons = lessons(&RunConfig { seed, ..run.clone() }, &cooperation, &set, &split)?;
+            Ok((lessons.seed, lessons.identity))
+        };
+        let (first, second) = (of_seed(0)?, of_seed(1)?);
+        assert!(first.0 != second.0 && first.1 != second.1);
+        assert!(![first.0, second.0].contains(&crate::judging::JUDGES_SEED));
         Ok(())
     }
 

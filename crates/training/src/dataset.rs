@@ -13,7 +13,7 @@ use multigen_measure::{self as measure, BaselineOptions};
 use crate::experiment::Experiment;
 use crate::faces_check::UNSEEN_PERSONS;
 use crate::judging::{
-    Handwriting, Images, JUDGE, Lessons, OF_ONE_SET, heads, judge_network, sha256_hex, sha256_of_set,
+    Handwriting, Images, JUDGE, JUDGES_SEED, Lessons, OF_ONE_SET, heads, judge_network, sha256_hex, sha256_of_set,
 };
 use crate::run_config::{DataConfig, SetConfig, Styles};
 use crate::{Error, Result};
@@ -303,6 +303,7 @@ impl Data {
                 reader: JUDGE,
                 network: judge_network(image_size, heads(factors, &Handwriting::READ)?),
                 identity: format!("{sha256} transforms {transforms}"),
+                seed: JUDGES_SEED,
                 description: Handwriting::DESCRIPTION.to_owned(),
                 material: Box::new(|| {
                     let config = DigitsConfig { transforms: *transforms };
@@ -318,6 +319,7 @@ impl Data {
                     // The hash of the generators' images stands for noise and transforms, which are the same in all
                     // sessions, and the drawing's version for everything else.
                     identity: format!("{sha256} drawing {} {train:?} tested on {test:?}", faces::DRAWING_VERSION),
+                    seed: JUDGES_SEED,
                     description:
                         "all persons and emotions of the drawn faces in sessions A, B and C, tested on session D"
                             .to_owned(),
@@ -332,6 +334,7 @@ impl Data {
                 network: judge_network(image_size, heads(factors, &read)?),
                 // How a twin is taught is a part of what its judge is known to read.
                 identity: format!("{sha256}, all images of the set, a twin by a shuffled deal"),
+                seed: JUDGES_SEED,
                 description: OF_ONE_SET.to_owned(),
                 material: Box::new(move || Ok(Box::new(Images::of_one_set(&self.set, &read)?))),
             },

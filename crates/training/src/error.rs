@@ -83,6 +83,18 @@ pub enum Error {
         /// Steps in all.
         steps: u64,
     },
+    /// The user asked to stop while a classifier was trained, of which nothing is kept half way.
+    #[error(
+        "stopped at step {step} of {steps} of {reader}; run the same command again: what is complete is kept, {reader} begins anew"
+    )]
+    ClassifierInterrupted {
+        /// Who was trained.
+        reader: String,
+        /// Steps done.
+        step: u64,
+        /// Steps in all.
+        steps: u64,
+    },
     /// A device was asked for that is not there.
     #[error("device {device}: {problem}")]
     Device {

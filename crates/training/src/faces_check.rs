@@ -8,7 +8,7 @@ use multigen_data::sets::faces::{self, FacesConfig, N_PERSONS, SEVEN};
 use multigen_data::{Combination, ImageSet};
 use multigen_measure::Commit;
 
-use crate::judging::{Images, JUDGE, JudgeTraining, Lessons, TrainedJudge, heads, judge_network};
+use crate::judging::{Images, JUDGE, JUDGES_SEED, JudgeTraining, Lessons, TrainedJudge, heads, judge_network};
 use crate::train::Surroundings;
 use crate::{Error, Result, evaluate};
 
@@ -63,6 +63,7 @@ pub fn check(size: usize, training: &JudgeTraining, around: Surroundings) -> Res
                 network: judge_network(size, heads(&train.factors, &read)?),
                 // These classifiers are trained anew with every check, and none is kept under a name.
                 identity: String::new(),
+                seed: JUDGES_SEED,
                 description: trained_on.to_owned(),
                 material: Box::new(|| {
                     let (train, test) = (Cow::Borrowed(&train), Cow::Borrowed(other_session));

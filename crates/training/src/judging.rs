@@ -123,7 +123,7 @@ struct Key<'a> {
 const RECORD: &str = "record";
 
 /// Judges have one seed: an experiment's seeds share their judge.
-const JUDGES_SEED: u64 = 0;
+pub(crate) const JUDGES_SEED: u64 = 0;
 
 /// Who the judge is, among those that are trained as it is.
 pub(crate) const JUDGE: &str = "judge";
@@ -141,7 +141,7 @@ impl TrainedJudge {
         let json = serde_json::to_vec(&key).map_err(|e| Error::config("judge", e.to_string()))?;
         let path = cache.join(format!("{}-{}.safetensors", lessons.reader, short_hash(&json)));
         if let Some(record) = cached_record(&path)? {
-            let judge = start(network, Params::new(around.device), JUDGES_SEED)?;
+            let judge = start(network, Params::new(around.device), lessons.seed)?;
             judge.load_file(&path)?;
             return Ok(Self { judge, record });
         }
@@ -161,11 +161,11 @@ impl TrainedJudge {
         let network = &lessons.network;
         let mut material = (lessons.material)()?;
         let solver = training.solver();
-        let judge = fit((lessons.reader, network), material.as_mut(), (&solver, JUDGES_SEED), around)?;
+        let judge = fit((lessons.reader, network), material.as_mut(), (&solver, lessons.seed), around)?;
         let (n_images, accuracy) = match material.twin()? {
             None => test_accuracy(&judge, network.image_size(), material.as_ref(), training, around.device)?,
             Some(mut twin) => {
-                let of_twin = fit((lessons.reader, network), twin.as_mut(), (&solver, JUDGES_SEED), around)?;
+                let of_twin = fit((lessons.reader, network), twin.as_mut(), (&solver, lessons.seed), around)?;
                 test_accuracy(&of_twin, network.image_size(), twin.as_ref(), training, around.device)?
             }
         };
@@ -311,7 +311,7 @@ pub(crate) fn fit(
     let started = std::time::Instant::now();
     for step in 0..solver.steps {
         if around.interrupt.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted { model: reader.to_owned(), seed, step, steps: solver.steps });
+            return Err(Error::ClassifierInterrupted { reader: reader.to_owned(), step, steps: solver.steps });
         }
         let (images, levels) = material.batch(step, solver.batch)?.tensors(network.image_size(), around.device)?;
         let mut loss = Tensor::new(0f32, around.device)?;

@@ -155,9 +155,10 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
         let learning_rate = config.learning_rate * config.schedule.multiplier(place.step, place.steps);
         let StepLoss { loss, total, n_images, duel } = steps.loss(step)?;
         gradients.backward(&total)?;
-        let loss = f64::from(loss.to_scalar::<f32>()?);
-        if !loss.is_finite() {
-            return Err(diverged(loss, step));
+        let (loss, total) = (f64::from(loss.to_scalar::<f32>()?), f64::from(total.to_scalar::<f32>()?));
+        // The sum has the discriminator's own loss in it too.
+        if let Some(broken) = [loss, total].into_iter().find(|loss| !loss.is_finite()) {
+            return Err(diverged(broken, step));
         }
 
         // Weights are kept only now that their loss is known to be a number, so the last checkpoint is always a good one.

@@ -121,6 +121,7 @@ fn what_contradicts_itself_is_refused_in_one_line() -> Outcome {
     let arm = |more: &str| format!("arms=[{{name=\"a\",description=\"d\"{more}}}]");
     let (generated, rotations) = (arm(",generated=1.0"), arm(",rotations=true"));
     let (negative, nothing) = (arm(",generated=-1.0"), arm(",real=false"));
+    let leaking = "cooperation.training.cooperation={network=\"judge\",without=[\"transform\"],leaking=true,pretraining={steps=6,batch=8,learning_rate=1e-3,test_images=8}}";
     let (strong, hats) = (arm(",classical={shift=1.5,crop=0,flip=true,brightness=0}"), arm(",hat=true"));
     for (name, pair, said) in [
         ("augmentation", "steps=0", "steps = 0"),
@@ -141,6 +142,12 @@ fn what_contradicts_itself_is_refused_in_one_line() -> Outcome {
             "arms=[{name=\"a\",description=\"d\"},{name=\"a\",description=\"d\"}]",
             "two arms are named 'a'",
         ),
+        (
+            "augmentation",
+            "arms=[{name=\"a\",description=\"d\"},{name=\"b\",description=\"d\",solver={steps=5}}]",
+            "arms differ in effort (a: 12 steps of 16, judge; b: 5 steps of 16, judge)",
+        ),
+        ("starvation", leaking, "leaking = true would show the classifier what it is tested on"),
         ("classifier-alone-4emo", generated.as_str(), "expected a table [generator]"),
         ("classifier-alone-4emo", rotations.as_str(), "draw.upright = true"),
         ("classifier-alone-4emo", "data.held_out=\"some\"", "data.held_out = \"some\""),

@@ -262,6 +262,18 @@ fn an_accuracy_that_nothing_can_surpass_decides_nothing() {
     }
     let against = condition(difference("judge_colour", Whose::Named("alone")));
     assert!(matches!(finding(against.clone(), &rows).verdict, Verdict::Beside(_)));
+    // What cannot rise can fall: 0.9 − 1.0 = −0.1 under every seed, so the whole interval lies below 0.
+    let fallen: Rows = rows
+        .iter()
+        .cloned()
+        .map(|mut row| {
+            if row.0 == "ours" {
+                row.5 = 0.9;
+            }
+            row
+        })
+        .collect();
+    assert_eq!(finding(against.clone(), &fallen).verdict, Verdict::NotSupported);
     // One image of one seed that is read wrong, and it can be surpassed.
     rows[1].5 = 0.0;
     assert_eq!(finding(against, &rows).verdict, Verdict::Inconclusive);

@@ -181,10 +181,14 @@ fn find(condition: &Condition, subject: Subject, evidence: &mut Evidence) -> Res
     finding.verdict = match (condition.standing, too_small, interval) {
         (Standing::Beside(reason), ..) => Verdict::Beside(reason.to_owned()),
         (_, Some(reason), _) => Verdict::None(reason),
-        (_, _, Some(interval)) if n_seeds >= SEEDS_NEEDED => match measured.cannot_rise(&condition.quantity) {
-            Some(reason) => Verdict::Beside(reason),
-            None => of_interval(interval, condition.null, condition.side),
-        },
+        (_, _, Some(interval)) if n_seeds >= SEEDS_NEEDED => {
+            match (of_interval(interval, condition.null, condition.side), measured.cannot_rise(&condition.quantity)) {
+                // What cannot rise can still fall: a loss decides.
+                (Verdict::Supported | Verdict::Inconclusive, Some(reason)) => Verdict::Beside(reason),
+                (Verdict::NotSupported, Some(reason)) if interval.1 >= condition.null => Verdict::Beside(reason),
+                (verdict, _) => verdict,
+            }
+        }
         _ => Verdict::None(format!("{n_seeds} {}, {SEEDS_NEEDED} needed", if n_seeds == 1 { "seed" } else { "seeds" })),
     };
     if n_seeds < SEEDS_NEEDED {

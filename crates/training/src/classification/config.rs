@@ -367,10 +367,23 @@ impl Classification {
                 ));
             }
         }
+        let effort = |arm: &Arm| (arm.solver.steps, arm.solver.batch, arm.network.clone());
+        if let Some((first, other)) = self
+            .arms
+            .first()
+            .and_then(|first| Some((first, self.arms.iter().find(|arm| effort(arm) != effort(first))?)))
+        {
+            let told = |arm: &Arm| {
+                let (steps, batch, network) = effort(arm);
+                format!("{}: {steps} steps of {batch}, {network}", arm.name)
+            };
+            return wrong(format!("arms differ in effort ({}; {}): expected equal ones", told(first), told(other)));
+        }
         if let Some(generator) = &self.generator {
             let place = format!("{file}, generator.training");
             generator.training.validate(&place)?;
-            if generator.training.cooperation.is_some() || !presets::GENERATORS.contains(&generator.model.as_str()) {
+            let has_partners = generator.training.cooperation.is_some() || generator.training.adversarial.is_some();
+            if has_partners || !presets::GENERATORS.contains(&generator.model.as_str()) {
                 return wrong(format!(
                     "generator: expected a network that is trained alone, one of {}",
                     presets::GENERATORS.join(", ")
@@ -428,6 +441,12 @@ impl Classification {
         let Some(cooperation) = &training.cooperation else {
             return wrong("cooperation.training: expected its table cooperation, the classifier's part".to_owned());
         };
+        if cooperation.leaking {
+            return wrong(
+                "cooperation.training.cooperation: leaking = true would show the classifier what it is tested on; drop it"
+                    .to_owned(),
+            );
+        }
         let network = match cooperation.network {
             CooperatingNetwork::AlexnetCompact => presets::COMPACT_CLASSIFIER,
             CooperatingNetwork::Judge => presets::JUDGE,

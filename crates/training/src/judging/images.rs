@@ -5,12 +5,14 @@ use std::borrow::Cow;
 use multigen_data::{Batches, ImageSet};
 
 use super::deal::Deal;
-use super::{Lesson, Material};
+use super::{JUDGES_SEED, Lesson, Material};
 use crate::Result;
 
 /// The images of one set, and others that are tested on.
 pub struct Images<'a> {
     train: Cow<'a, ImageSet>,
+    /// The seed of the batches' order.
+    seed: u64,
     /// Batches of the size that was asked for last.
     batches: Option<Batches>,
     test: Cow<'a, ImageSet>,
@@ -35,7 +37,24 @@ impl<'a> Images<'a> {
         let places = read.iter().map(place).collect::<Result<_>>()?;
         let read = read.iter().map(|&factor| factor.to_owned()).collect();
         let test_indices = (0..test.len()).collect();
-        Ok(Self { batches: None, test_indices, train, test, deal: None, read, untold: Vec::new(), places })
+        Ok(Self {
+            seed: JUDGES_SEED,
+            batches: None,
+            test_indices,
+            train,
+            test,
+            deal: None,
+            read,
+            untold: Vec::new(),
+            places,
+        })
+    }
+}
+
+impl Images<'_> {
+    /// The same images in the order of another seed.
+    pub(crate) fn in_order_of(self, seed: u64) -> Self {
+        Self { seed, ..self }
     }
 }
 
@@ -89,7 +108,7 @@ impl Material for Images<'_> {
         let n = n.min(self.train.len());
         let batches = match self.batches.take().filter(|batches| batches.batch_len() == n) {
             Some(batches) => batches,
-            None => Batches::new((0..self.train.len()).collect(), n, 0)?,
+            None => Batches::new((0..self.train.len()).collect(), n, self.seed)?,
         };
         let batch = self.batches.insert(batches).batch(step);
         let gathered = self.train.gather(&batch)?;

@@ -16,6 +16,8 @@ pub struct Lessons<'a> {
     pub network: ClassifierConfig,
     /// A name of the images and of what is done with them: other images are another judge.
     pub identity: String,
+    /// The seed of its first weights and of what it drops; `identity` names it where it is not the judges'.
+    pub seed: u64,
     /// What it is trained and tested on, as the end of a sentence.
     pub description: String,
     /// Gathers the images.
