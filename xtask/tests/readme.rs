@@ -72,6 +72,28 @@ fn every_figure_of_the_results_table_is_in_the_results() {
     }
 }
 
+/// The tables of the sections on discriminators and classifiers: every figure with an interval is one of the report that was
+/// linked last before it.
+#[test]
+fn every_figure_of_discriminators_and_classifiers_is_in_its_report() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let section = readme.split("## Discriminators").nth(1).and_then(|rest| rest.split("## Claims").next()).unwrap();
+    let mut report = String::new();
+    let mut n_figures = 0;
+    for line in section.lines() {
+        if let Some(folder) = line.split("](results/").nth(1).and_then(|rest| rest.split("/summary.md)").next()) {
+            report = std::fs::read_to_string(root().join("results").join(folder).join("summary.md")).unwrap();
+        }
+        for cell in line.split('|').map(str::trim).filter(|cell| line.starts_with('|') && cell.contains('±')) {
+            // A report writes a difference with a plain sign and leaves a plus out.
+            let figure = cell.replace('−', "-").replace('+', "");
+            assert!(report.contains(&format!("| {figure} |")), "{line}: {figure} is not in the report");
+            n_figures += 1;
+        }
+    }
+    assert!(n_figures >= 40, "{n_figures} figures");
+}
+
 /// A network's times as the README writes them: ours, PyTorch's, the ratio with its range, the tuned allocator's ratio.
 fn speed_row(record: &serde_json::Value) -> Option<String> {
     let number = |name: &str| record[name].as_f64();
@@ -113,6 +135,7 @@ fn every_local_link_of_the_pages_leads_somewhere() {
     for page in [
         "README.md",
         "ARCHITECTURE.md",
+        "docs/discriminators.md",
         "docs/operator.md",
         "docs/performance.md",
         "datasets/README.md",
