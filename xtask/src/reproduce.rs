@@ -38,6 +38,9 @@ pub struct How {
     /// smoke (seconds), quick (minutes) or paper (the research's exact solver)
     #[arg(long, default_value = DEFAULT_PROFILE)]
     profile: String,
+    /// The first of the seeds; others than those that a setting was chosen on judge it better
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    first_seed: u64,
     /// Train anew what is already trained
     #[arg(long)]
     fresh: bool,
@@ -74,14 +77,14 @@ impl How {
         Request { profile: self.profile.clone(), all_models, overrides: self.overrides.clone() }
     }
 
-    /// What surrounds their runs. The cheapest checks first: a folder that cannot be written is found before the first
+    /// What surrounds their runs on so many seeds. The cheapest checks first: a folder that cannot be written is found before the first
     /// step, not after the last.
     pub fn options(&self, seeds: u64) -> Result<Options<'static>> {
         let options = Options {
             root: self.places.root()?,
             results: self.places.results()?,
             device: (device::parse(&self.device)?, self.device.clone()),
-            seeds: (0..seeds).collect(),
+            seeds: (self.first_seed..self.first_seed + seeds).collect(),
             interrupt: interrupt::flag()?,
             quiet: false,
             command: workspace::command_line(),

@@ -248,6 +248,9 @@ fn a_dry_run_says_what_would_be_trained_and_trains_nothing() {
         &text,
         &["operator-affine seed 0: 4 steps of 8, about", "operator-affine seed 1: 4 steps of 8", "in all about"],
     );
+    let text = succeeded(&reproduce(&results, &["--dry-run", "--seeds", "2", "--first-seed", "5"]));
+    says(&text, &["operator-affine seed 5: 4", "operator-affine seed 6: 4"]);
+    assert!(!text.contains("seed 0") && !text.contains("seed 7"), "{text}");
     assert!(!results.exists());
     let text = succeeded(&reproduce(finished(), &["--dry-run"]));
     says(&text, &["4 steps of 8, trained already", "in all about 0 s"]);
