@@ -40,11 +40,19 @@ const WIDTH: usize = 128;
 const SLOPE: f64 = 0.2;
 const LEAKY: Activated = Activated::LeakyRelu(SLOPE);
 
-/// A discriminator with its parameters.
+/// A discriminator with its parameters. It scores images by [`Discriminator::acting`].
 #[derive(Debug)]
 pub struct Discriminator {
     config: DiscriminatorConfig,
     params: Params,
+    layers: Layers,
+}
+
+/// A discriminator as it acts: its weights as they are now, divided by their norms once where the description says so,
+/// however many images are scored.
+#[derive(Debug)]
+pub struct Acting<'a> {
+    config: &'a DiscriminatorConfig,
     layers: Layers,
 }
 
@@ -58,8 +66,7 @@ struct Layers {
 }
 
 impl Discriminator {
-    /// Builds the network in an empty store and draws its parameters from `rng`; in a [`Params::frozen_twin`] it shares
-    /// them.
+    /// Builds the network in an empty store and draws its parameters from `rng`.
     ///
     /// # Errors
     /// When images are smaller than 8×8.
@@ -89,18 +96,41 @@ impl Discriminator {
         Ok(Self { config: config.clone(), params, layers: Layers { convs, fc, score, tables } })
     }
 
-    /// The same network with the same parameters, shared, that passes gradients on to its images and computes none for
-    /// itself.
-    ///
-    /// # Errors
-    /// None that the network itself had not met.
-    pub fn frozen_twin(&self, rng: &mut impl Rng) -> Result<Self> {
-        Self::new(&self.config, self.params.frozen_twin(), rng)
-    }
-
     /// Its parameters.
     pub fn params(&self) -> &Params {
         &self.params
+    }
+
+    /// The network as it acts, until its weights change.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    pub fn acting(&self) -> Result<Acting<'_>> {
+        let Layers { convs, fc, score, tables } = &self.layers;
+        let layers = match self.config.spectral_norm {
+            false => self.layers.clone(),
+            true => Layers {
+                convs: convs.iter().map(Conv2d::of_norm_one).collect::<Result<_>>()?,
+                fc: fc.of_norm_one()?,
+                score: score.of_norm_one()?,
+                tables: tables.iter().map(of_norm_one).collect::<Result<_>>()?,
+            },
+        };
+        Ok(Acting { config: &self.config, layers })
+    }
+}
+
+impl Acting<'_> {
+    /// The same, but passing gradients on to its images alone and computing none for itself.
+    pub fn frozen(&self) -> Self {
+        let Layers { convs, fc, score, tables } = &self.layers;
+        let layers = Layers {
+            convs: convs.iter().map(Conv2d::frozen).collect(),
+            fc: fc.frozen(),
+            score: score.frozen(),
+            tables: tables.iter().map(Tensor::detach).collect(),
+        };
+        Self { config: self.config, layers }
     }
 
     /// Scores images: high for what it takes for the true image of its labels.
@@ -110,9 +140,9 @@ impl Discriminator {
     ///
     /// # Errors
     /// When the images have another size, or a level does not exist.
-    pub fn forward(&self, images: &Tensor, levels: &LevelTable) -> Result<Tensor> {
+    pub fn score(&self, images: &Tensor, levels: &LevelTable) -> Result<Tensor> {
         self.check(images, levels)?;
-        let layers = self.layers()?;
+        let layers = &self.layers;
         let mut x = images.clone();
         for conv in &layers.convs {
             x = conv.forward(&x, &LEAKY)?; // [n, c, h/2, w/2]
@@ -130,10 +160,10 @@ impl Discriminator {
     /// `images` and `directions` [n, 3, s, s], `levels` n rows → [n].
     ///
     /// # Errors
-    /// As [`Self::forward`].
+    /// As [`Self::score`].
     pub fn slope_along(&self, images: &Tensor, directions: &Tensor, levels: &LevelTable) -> Result<Tensor> {
         self.check(images, levels)?;
-        let layers = self.layers()?;
+        let layers = &self.layers;
         let (mut x, mut change) = (images.clone(), directions.clone());
         for conv in &layers.convs {
             x = conv.forward(&x, &LEAKY)?.detach();
@@ -152,20 +182,6 @@ impl Discriminator {
             [n, image @ ..] if *n == levels.len() && *image == expected => Ok(()),
             found => Err(Error::Images { network: NETWORK.to_owned(), expected, found: found.to_vec() }),
         }
-    }
-
-    /// The layers as they act: divided by their norms, where the description says so.
-    fn layers(&self) -> Result<Layers> {
-        if !self.config.spectral_norm {
-            return Ok(self.layers.clone());
-        }
-        let Layers { convs, fc, score, tables } = &self.layers;
-        Ok(Layers {
-            convs: convs.iter().map(Conv2d::of_norm_one).collect::<Result<_>>()?,
-            fc: fc.of_norm_one()?,
-            score: score.of_norm_one()?,
-            tables: tables.iter().map(of_norm_one).collect::<Result<_>>()?,
-        })
     }
 }
 

@@ -60,6 +60,11 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
+    /// The same layer, to which no gradient flows.
+    pub(crate) fn frozen(&self) -> Self {
+        Self { weight: self.weight.detach(), bias: self.bias.detach() }
+    }
+
     /// The layer with its weights divided by their spectral norm.
     pub(crate) fn of_norm_one(&self) -> Result<Self> {
         Ok(Self { weight: of_norm_one(&self.weight)?, bias: self.bias.clone() })
@@ -183,6 +188,11 @@ impl Conv2d {
             rng,
         )?;
         Ok(Self { weight, bias, config })
+    }
+
+    /// The same layer, to which no gradient flows.
+    pub(crate) fn frozen(&self) -> Self {
+        Self { weight: self.weight.detach(), bias: self.bias.detach(), config: self.config }
     }
 
     /// The layer with its weights, as a matrix [out, in·k·k], divided by their spectral norm.

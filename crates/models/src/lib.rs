@@ -24,7 +24,7 @@ pub mod spatial;
 pub use activation::Activation;
 pub use alexnet::{AlexNet, AlexNetConfig, Dropout};
 pub use classifier::{Classifier, ClassifierConfig};
-pub use discriminator::{Discriminator, DiscriminatorConfig};
+pub use discriminator::{Acting, Discriminator, DiscriminatorConfig};
 pub use error::{Error, Result};
 pub use generator::{Drawn, Generator, GeneratorConfig};
 pub use judge::{Judge, JudgeConfig};

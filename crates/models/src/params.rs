@@ -56,27 +56,19 @@ pub struct Params {
     device: Device,
     /// Whether gradients reach them.
     learn: bool,
-    /// The parameters of a twin, which this store's are to share.
-    shared: BTreeMap<String, Param>,
     entries: BTreeMap<String, Param>,
 }
 
 impl Params {
     /// An empty store on `device`.
     pub fn new(device: &Device) -> Self {
-        Self { device: device.clone(), learn: true, shared: BTreeMap::new(), entries: BTreeMap::new() }
+        Self { device: device.clone(), learn: true, entries: BTreeMap::new() }
     }
 
     /// An empty store of parameters that never learn: a graph that holds them passes gradients on to its images, and
     /// computes none for them.
     pub fn frozen(device: &Device) -> Self {
         Self { learn: false, ..Self::new(device) }
-    }
-
-    /// An empty store whose parameters will be those of `self`, by name, and frozen: a network built in it is at every
-    /// time what the network in `self` is, and passes gradients on to its images alone.
-    pub fn frozen_twin(&self) -> Self {
-        Self { shared: self.entries.clone(), ..Self::frozen(&self.device) }
     }
 
     /// Where the parameters live.
@@ -96,17 +88,6 @@ impl Params {
         multipliers: Multipliers,
         rng: &mut impl Rng,
     ) -> Result<Tensor> {
-        if let Some(twin) = self.shared.get(name) {
-            if twin.var.dims() != shape {
-                return Err(Error::Description {
-                    network: name.to_owned(),
-                    problem: format!("expected shape {shape:?}, its twin has {:?}", twin.var.dims()),
-                });
-            }
-            let tensor = twin.var.as_detached_tensor();
-            self.entries.insert(name.to_owned(), twin.clone());
-            return Ok(tensor);
-        }
         let numel: usize = shape.iter().product();
         let values: Vec<f32> = match filling {
             Filling::Xavier => {

@@ -10,19 +10,19 @@
 //! | Wasserstein (Arjovsky et al., arXiv 1701.07875) | s(g) − s(r) | −s(g) |
 //!
 //! Both learn in the same step, each at a rate of its own (Heusel et al., arXiv 1706.08500). The discriminator sees generated images cut off
-//! from the generator, the generator's loss goes through a frozen twin of the discriminator: so one backward pass of the
+//! from the generator, the generator's loss goes through the same discriminator, frozen: so one backward pass of the
 //! sum gives each of them its own gradient and nothing of the other's. Imagined combinations, of which there is no true image, are left to the
 //! classifier.
 //!
 //! The gradient penalty of WGAN-GP (Gulrajani et al., arXiv 1704.00028) is weight · mean (‖∇s(x̂)‖ − 1)² on mixtures x̂ of a
 //! true and a generated image. Its gradient would be a gradient of a gradient. But with u = ∇s/‖∇s‖ held fixed, ‖∇s‖ is the slope of
-//! the score along u, which [`Discriminator::slope_along`] computes as a function of the weights; and u, being the
+//! the score along u, which [`Acting::slope_along`] computes as a function of the weights; and u, being the
 //! direction of the steepest slope, changes nothing to first order by turning.
 
 use candle_core::{D, Device, Tensor, Var};
 use multigen_data::ImageSet;
 use multigen_data::randomness::keyed_rng;
-use multigen_models::{Discriminator, DiscriminatorConfig, LevelTable, Params};
+use multigen_models::{Acting, Discriminator, DiscriminatorConfig, LevelTable, Params};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
@@ -119,8 +119,6 @@ pub(crate) struct Duel {
 pub struct Opponent {
     config: Adversarial,
     discriminator: Discriminator,
-    /// The same, frozen, for the generator's loss.
-    twin: Discriminator,
     /// Places of the factors that condition it among the set's.
     places: Vec<usize>,
     seed: u64,
@@ -147,8 +145,7 @@ impl Opponent {
         };
         let mut rng = keyed_rng(seed, "discriminator weights", 0);
         let discriminator = Discriminator::new(&network, Params::new(device), &mut rng)?;
-        let twin = discriminator.frozen_twin(&mut rng)?;
-        Ok(Self { config: config.clone(), discriminator, twin, places, seed })
+        Ok(Self { config: config.clone(), discriminator, places, seed })
     }
 
     /// The discriminator.
@@ -171,7 +168,9 @@ impl Opponent {
         let once = LevelTable::from_columns(columns.clone())?;
         let twice = LevelTable::from_columns(columns.iter().map(|column| column.repeat(2)).collect())?;
         let cut_off = generated.detach();
-        let scores = self.discriminator.forward(&Tensor::cat(&[real, &cut_off], 0)?, &twice)?; // [2n]
+        let acting = self.discriminator.acting()?;
+        let frozen = acting.frozen();
+        let scores = acting.score(&Tensor::cat(&[real, &cut_off], 0)?, &twice)?; // [2n]
         let (of_real, of_generated) = (scores.narrow(0, 0, n)?, scores.narrow(0, n, n)?);
         let mut discriminator = match self.config.loss {
             AdversarialLoss::NonSaturating => (softplus(&of_real.neg()?)? + softplus(&of_generated)?)?,
@@ -180,33 +179,39 @@ impl Opponent {
         }
         .mean_all()?;
         if let Regularisation::GradientPenalty(weight) = self.config.regularisation {
-            let penalty = self.gradient_penalty(real, &cut_off, &once, step)?;
+            let penalty = self.gradient_penalty((&acting, &frozen), (real, &cut_off), &once, step)?;
             discriminator = (discriminator + (penalty * weight)?)?;
         }
-        let of_twin = self.twin.forward(generated, &once)?;
+        let of_frozen = frozen.score(generated, &once)?;
         let generator = match self.config.loss {
-            AdversarialLoss::NonSaturating => softplus(&of_twin.neg()?)?,
-            AdversarialLoss::Hinge | AdversarialLoss::Wasserstein => of_twin.neg()?,
+            AdversarialLoss::NonSaturating => softplus(&of_frozen.neg()?)?,
+            AdversarialLoss::Hinge | AdversarialLoss::Wasserstein => of_frozen.neg()?,
         }
         .mean_all()?;
         Ok(Duel { generator, discriminator, real: of_real.detach(), generated: of_generated.detach() })
     }
 
     /// Mean of (‖∇s(x̂)‖ − 1)² on mixtures of pairs of images, as this module's head describes.
-    fn gradient_penalty(&self, real: &Tensor, generated: &Tensor, levels: &LevelTable, step: u64) -> Result<Tensor> {
+    fn gradient_penalty(
+        &self,
+        (acting, frozen): (&Acting, &Acting),
+        (real, generated): (&Tensor, &Tensor),
+        levels: &LevelTable,
+        step: u64,
+    ) -> Result<Tensor> {
         let n = real.dim(0)?;
         let mut rng = keyed_rng(self.seed, "gradient penalty", step);
         let share: Vec<f32> = (0..n).map(|_| rng.random()).collect();
         let share = Tensor::from_vec(share, (n, 1, 1, 1), real.device())?;
         let mixed = (real.broadcast_mul(&share)? + generated.broadcast_mul(&(1.0 - &share)?)?)?;
         let mixed = Var::from_tensor(&mixed)?;
-        let slopes = self.twin.forward(mixed.as_tensor(), levels)?.sum_all()?.backward()?;
+        let slopes = frozen.score(mixed.as_tensor(), levels)?.sum_all()?.backward()?;
         let gradient = slopes
             .get(mixed.as_tensor())
             .ok_or_else(|| Error::config("adversarial", "the discriminator's score does not depend on the image"))?;
         let norm = gradient.sqr()?.flatten_from(1)?.sum(D::Minus1)?.sqrt()?.maximum(1e-12)?; // [n]
         let steepest = gradient.broadcast_div(&norm.reshape((n, 1, 1, 1))?)?.detach();
-        let slope = self.discriminator.slope_along(&mixed.as_detached_tensor(), &steepest, levels)?; // [n]
+        let slope = acting.slope_along(&mixed.as_detached_tensor(), &steepest, levels)?; // [n]
         Ok((slope - 1.0)?.sqr()?.mean_all()?)
     }
 }

@@ -125,12 +125,15 @@ fn the_penalty_is_that_of_the_gradients_norm() -> Outcome {
     let mixed = (real.broadcast_mul(&share)? + generated.broadcast_mul(&(1.0 - &share)?)?)?;
     let mixed = Var::from_tensor(&mixed)?;
     let exact = || -> Result<f64> {
-        let slopes = opponent.discriminator.forward(mixed.as_tensor(), &once)?.sum_all()?.backward()?;
+        let slopes = opponent.discriminator.acting()?.score(mixed.as_tensor(), &once)?.sum_all()?.backward()?;
         let gradient = slopes.get(mixed.as_tensor()).cloned().ok_or_else(|| Error::config("test", "no gradient"))?;
         let norms = gradient.sqr()?.flatten_from(1)?.sum(D::Minus1)?.sqrt()?.to_vec1::<f32>()?;
         Ok(norms.iter().map(|norm| (f64::from(*norm) - 1.0).powi(2)).sum::<f64>() / 3.0)
     };
-    let penalty = || opponent.gradient_penalty(&real, &generated, &once, step);
+    let penalty = || {
+        let acting = opponent.discriminator.acting()?;
+        opponent.gradient_penalty((&acting, &acting.frozen()), (&real, &generated), &once, step)
+    };
     let (found, true_penalty) = (scalar(&penalty()?)?, exact()?);
     assert!((found - true_penalty).abs() < 1e-4 * true_penalty, "{found} {true_penalty}");
 
