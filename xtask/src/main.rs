@@ -35,15 +35,15 @@ enum Command {
     /// Train the full model and the same with something left out, and report the difference
     Ablate(ablate::Arguments),
     /// List the experiments
-    List(list::Arguments),
+    List(workspace::Places),
     /// Print an experiment resolved, and what it changes in its parent
     Show(show::Arguments),
     /// Draw one image with a trained generator: a combination, or a mixture of levels
     Generate(generate::Arguments),
     /// Make tables, figures and index.html anew from what is in results/
-    Report(report::Arguments),
+    Report(workspace::Places),
     /// Judge every claim of the research by what is in results/: claims.md and claims.html
-    Claims(claims::Arguments),
+    Claims(workspace::Places),
     /// Time training steps
     Bench(bench::Arguments),
     /// Data sets: check a set of your own or make an example, prepare photographs of KDEF or MMI, look at the drawn faces
@@ -55,11 +55,11 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Reproduce(arguments) => reproduce::run(&arguments),
         Command::Ablate(arguments) => ablate::run(&arguments),
-        Command::List(arguments) => list::run(&arguments),
+        Command::List(places) => list::run(&places),
         Command::Show(arguments) => show::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
-        Command::Report(arguments) => report::run(&arguments),
-        Command::Claims(arguments) => claims::run(&arguments),
+        Command::Report(places) => report::run(&places),
+        Command::Claims(places) => claims::run(&places),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Data(arguments) => data::run(&arguments),
     };

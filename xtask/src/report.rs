@@ -1,19 +1,12 @@
 //! `cargo xtask report`
 
 use anyhow::Result;
-use clap::Args;
 use multigen_measure::ResultsDir;
 
 use crate::workspace::Places;
 
-#[derive(Args, Debug)]
-pub struct Arguments {
-    #[command(flatten)]
-    places: Places,
-}
-
-pub fn run(arguments: &Arguments) -> Result<()> {
-    let results = arguments.places.results()?;
+pub fn run(places: &Places) -> Result<()> {
+    let results = places.results()?;
     write(&results)?;
     println!("report: {}", results.index().display());
     Ok(())

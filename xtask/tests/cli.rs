@@ -522,8 +522,8 @@ fn broken_and_foreign_files_in_the_cache_are_refused_and_named() {
     refuses(&record, b"", &["not a whole checkpoint", "delete it"]);
     let judge = judge_file(results);
     let bytes = std::fs::read(&judge).unwrap();
-    refuses(&judge, &bytes[..bytes.len() - 1], &["not a whole judge", "delete it"]);
-    refuses(&judge, &std::fs::read(&weights).unwrap(), &["not a whole judge", "delete it"]);
+    refuses(&judge, &bytes[..bytes.len() - 1], &["not a whole classifier", "delete it"]);
+    refuses(&judge, &std::fs::read(&weights).unwrap(), &["not a whole classifier", "delete it"]);
 
     // Without its final weights a run goes on from its last checkpoint.
     std::fs::remove_file(&weights).unwrap();

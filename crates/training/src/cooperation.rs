@@ -63,20 +63,14 @@ pub enum CooperatingNetwork {
 impl Cooperation {
     /// Every rule that holds of a classifier's part.
     pub(crate) fn validate(&self, file: &str) -> Result<()> {
-        let wrong = |problem: String| Err(Error::config(file, format!("cooperation: {problem}")));
-        let Some(JudgeTraining { steps, batch, learning_rate, .. }) = &self.pretraining else {
-            return match self.leaking {
-                true => wrong("leaking says on what it is pretrained, but there is no pretraining".to_owned()),
-                false => Ok(()),
-            };
-        };
-        if *steps == 0 || *batch == 0 {
-            return wrong("pretraining: steps and batch must be at least 1".to_owned());
+        match &self.pretraining {
+            Some(pretraining) => pretraining.solver().validate(&format!("{file}, cooperation.pretraining")),
+            None if self.leaking => Err(Error::config(
+                file,
+                "cooperation: leaking says on what it is pretrained, but there is no pretraining",
+            )),
+            None => Ok(()),
         }
-        if !(learning_rate.is_finite() && *learning_rate > 0.0) {
-            return wrong(format!("pretraining: learning_rate = {learning_rate}: expected a positive number"));
-        }
-        Ok(())
     }
 
     /// In one sentence, for reports.
@@ -349,6 +343,25 @@ mod tests {
         let (first, second) = (of_seed(0)?, of_seed(1)?);
         assert!(first.0 != second.0 && first.1 != second.1);
         assert!(![first.0, second.0].contains(&crate::judging::JUDGES_SEED));
+        Ok(())
+    }
+
+    #[test]
+    fn a_head_is_left_out_and_one_that_does_not_exist_refused() -> std::result::Result<(), Box<dyn std::error::Error>> {
+        let factors = Factors::new(vec![Factor::numbered("digit", 4), Factor::numbered("transform", 6)])?;
+        let (images, combinations) = (vec![0.0; 3 * 28 * 28], vec![multigen_data::Combination(vec![0, 0])]);
+        let set = ImageSet { images, channels: 3, height: 28, width: 28, masks: None, combinations, factors };
+        let config = toml::from_str::<DataConfig>("set = { digits = { transforms = 6 } }")?.set;
+        let heads = |without: &[&str]| {
+            let without = without.iter().map(|&name| name.to_owned()).collect();
+            let network = CooperatingNetwork::Judge;
+            super::network(&config, &Cooperation { pretraining: None, network, leaking: false, without }, &set)
+                .map(|network| network.factors())
+        };
+        assert_eq!(heads(&["transform"])?, [("digit".to_owned(), 4)]);
+        assert_eq!(heads(&[])?.len(), 2);
+        let message = heads(&["hat"]).err().ok_or("it was not refused")?.to_string();
+        assert!(message.contains("without names 'hat': expected some of digit, transform"), "{message}");
         Ok(())
     }
 

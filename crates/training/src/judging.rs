@@ -6,9 +6,11 @@
 mod deal;
 mod handwriting;
 mod images;
+mod kept;
 mod lessons;
+mod solver;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -25,8 +27,10 @@ use serde::{Deserialize, Serialize};
 pub use self::handwriting::Handwriting;
 pub use self::images::Images;
 pub(crate) use self::images::OF_ONE_SET;
+pub(crate) use self::kept::{record, save};
 pub(crate) use self::lessons::heads;
 pub use self::lessons::{Lesson, Lessons, Material};
+pub use self::solver::Solver;
 use crate::learners::optimiser;
 use crate::progress::ProgressLine;
 use crate::run_config::short_hash;
@@ -61,7 +65,7 @@ impl JudgeTraining {
 }
 
 impl JudgeTraining {
-    fn solver(&self) -> Solver {
+    pub(crate) fn solver(&self) -> Solver {
         Solver {
             steps: self.steps,
             batch: self.batch,
@@ -120,8 +124,6 @@ struct Key<'a> {
     device: &'a str,
 }
 
-const RECORD: &str = "record";
-
 /// Judges have one seed: an experiment's seeds share their judge.
 pub(crate) const JUDGES_SEED: u64 = 0;
 
@@ -140,13 +142,13 @@ impl TrainedJudge {
         let key = Key { training, network, lessons: &lessons.identity, device };
         let json = serde_json::to_vec(&key).map_err(|e| Error::config("judge", e.to_string()))?;
         let path = cache.join(format!("{}-{}.safetensors", lessons.reader, short_hash(&json)));
-        if let Some(record) = cached_record(&path)? {
+        if let Some(record) = record::<JudgeRecord>(&path)? {
             let judge = start(network, Params::new(around.device), lessons.seed)?;
             judge.load_file(&path)?;
             return Ok(Self { judge, record });
         }
         let trained = Self::train(lessons, training, around)?;
-        trained.save(&path)?;
+        save(&path, &trained.judge, &trained.record)?;
         if !around.quiet {
             eprintln!("{}: reads test images it never saw: {}", lessons.reader, accuracy_text(&trained.record));
         }
@@ -194,15 +196,6 @@ impl TrainedJudge {
         copy.params().load("classifier", &self.judge.params().tensors()?.into_iter().collect())?;
         Ok(copy)
     }
-
-    fn save(&self, path: &Path) -> Result<()> {
-        let tensors = self.judge.params().tensors()?;
-        let record = serde_json::to_string(&self.record).map_err(|e| Error::file(path, e))?;
-        let metadata = HashMap::from([(RECORD.to_owned(), record)]);
-        let bytes = safetensors::serialize(tensors.iter().map(|(n, t)| (n.as_str(), t)), Some(metadata))
-            .map_err(|e| Error::file(path, e))?;
-        Ok(multigen_measure::atomic_write(path, &bytes)?)
-    }
 }
 
 /// The network with its first weights, which are the same for all that have its description and seed.
@@ -239,58 +232,6 @@ pub(crate) fn sha256_of_set(set: &ImageSet) -> String {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn cached_record(path: &Path) -> Result<Option<JudgeRecord>> {
-    let Ok(bytes) = std::fs::read(path) else { return Ok(None) };
-    let broken = |e: &dyn std::fmt::Display| {
-        Error::file(path, format!("is not a whole judge ({e}); delete it to train the judge anew"))
-    };
-    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| broken(&e))?;
-    let json = header.metadata().as_ref().and_then(|m| m.get(RECORD)).ok_or_else(|| broken(&"it carries no record"))?;
-    serde_json::from_str(json).map(Some).map_err(|e| broken(&e))
-}
-
-/// How a classifier is trained: Adam on the sum of the classification losses of its factors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Solver {
-    /// Updates.
-    pub steps: u64,
-    /// Images per update.
-    pub batch: usize,
-    /// Base learning rate.
-    pub learning_rate: f64,
-    /// Adam's decay of the first moment.
-    pub beta1: f64,
-    /// Adam's decay of the second moment.
-    pub beta2: f64,
-    /// L2 weight decay, added to the gradient as Caffe does.
-    pub weight_decay: f64,
-    /// How the rate changes.
-    pub schedule: Schedule,
-}
-
-impl Solver {
-    /// Every rule that holds of a solver.
-    pub(crate) fn validate(&self, file: &str) -> Result<()> {
-        let wrong = |problem: String| Err(Error::config(file, problem));
-        if self.steps == 0 || self.batch == 0 {
-            return wrong(format!("steps = {}, batch = {}: expected at least 1 of each", self.steps, self.batch));
-        }
-        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
-            return wrong(format!("learning_rate = {}: expected a positive number", self.learning_rate));
-        }
-        for (name, value) in [("beta1", self.beta1), ("beta2", self.beta2)] {
-            if !(0.0..1.0).contains(&value) {
-                return wrong(format!("{name} = {value}: expected a number from 0 to below 1"));
-            }
-        }
-        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
-            return wrong(format!("weight_decay = {}: expected a number of at least 0", self.weight_decay));
-        }
-        Ok(())
-    }
 }
 
 /// Trains a classifier from its first weights: they, and which units are dropped, depend on the seed; which images a

@@ -7,6 +7,7 @@ use crate::classification::{self, Classification};
 use crate::dataset::Data;
 use crate::experiment::{About, Catalogue, Experiment, Request};
 use crate::reproduce::{self, Options};
+use crate::results_folder;
 use crate::run_config::DataConfig;
 
 /// An experiment of any kind, resolved for one profile.
@@ -85,7 +86,7 @@ impl AnyExperiment {
 
     /// Its folder in results/.
     pub fn results_name(&self, data: &Data) -> String {
-        reproduce::folder(self.name(), self.profile(), data)
+        results_folder::folder(self.name(), self.profile(), data)
     }
 
     /// Deletes what it trained from the cache.

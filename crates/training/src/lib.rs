@@ -15,6 +15,7 @@
 //! | [`judging`] | the judge: trained, cached, tested |
 //! | [`evaluate`] | figures of drawn images |
 //! | `mouths`, `sheets` | mouths of drawn faces; pictures in the research's layout |
+//! | `results_folder` | a results folder, opened and filled |
 //! | [`reproduce`] | an experiment from its file to its results folder |
 //! | [`classification`] | experiments whose arms are classifiers |
 //! | [`kind`] | one type for every kind of experiment |
@@ -48,6 +49,7 @@ pub mod phases;
 pub mod progress;
 pub mod provenance;
 pub mod reproduce;
+mod results_folder;
 pub mod run_config;
 pub mod schedule;
 mod sheets;

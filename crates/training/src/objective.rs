@@ -38,3 +38,26 @@ pub fn loss(drawn: &Drawn, targets: &Targets, config: &TrainingConfig) -> Result
     }
     Ok(total)
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::run_config::Reconstruction;
+
+    /// Two images of one channel and two pixels, off by (1, −3) and (2, 0): squares 1 + 9 + 4 = 14, over 2 · 2 that is 3.5;
+    /// sizes 1 + 3 + 2 = 6, over 2 that is 3. A weight of 10 multiplies either.
+    #[test]
+    fn both_reconstruction_losses_by_hand() -> Result<()> {
+        let images = Tensor::new(&[[[[1f32, -3.]]], [[[2., 5.]]]], &Device::Cpu)?;
+        let truth = Tensor::new(&[[[[0f32, 0.]]], [[[0., 5.]]]], &Device::Cpu)?;
+        let drawn = Drawn { images, mask_logits: None, instead_of_truth: None };
+        let targets = Targets { images: truth, masks: None };
+        for (reconstruction, expected) in [(Reconstruction::Squared, 35.0), (Reconstruction::Absolute, 30.0)] {
+            let config = TrainingConfig { reconstruction, reconstruction_weight: 10.0, ..TrainingConfig::in_steps(1) };
+            assert_eq!(loss(&drawn, &targets, &config)?.to_scalar::<f32>()?, expected, "{reconstruction:?}");
+        }
+        Ok(())
+    }
+}

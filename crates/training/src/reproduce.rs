@@ -1,19 +1,16 @@
 //! An experiment from its file to its results folder: train (or reuse) every run, measure, write.
 //!
-//! The results folder gets `config.toml` and a manifest before the first step, unless it holds earlier results: those are
-//! replaced, all together, when the new ones lie whole on the disk beside them. Runs lie in the cache under their configuration's
-//! hash: experiments that share a configuration share the run.
+//! Runs lie in the cache under their configuration's hash: experiments that share a configuration share the run.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::time::{Instant, SystemTime};
 
 use candle_core::Device;
 use multigen_data::{ImageSet, Split};
 use multigen_measure::{
-    self as measure, BaselineOptions, Baselines, ConfusionRow, ExperimentDir, HistoryRow, Machine, Manifest, MetricRow,
-    ModelRecord, ResultsDir, SHARPNESS, Samples, Sheet,
+    self as measure, BaselineOptions, Baselines, ExperimentDir, HistoryRow, MetricRow, ModelRecord, ResultsDir,
+    SHARPNESS, Samples,
 };
 use multigen_models::{GeneratorConfig, presets};
 use ndarray::Array4;
@@ -21,11 +18,11 @@ use ndarray::Array4;
 use crate::checkpoint::RunFiles;
 use crate::dataset::Data;
 use crate::evaluate::{self, Subject};
-use crate::experiment::{self, Experiment, preset_of};
+use crate::experiment::{Experiment, preset_of};
 use crate::judging::{JudgeTraining, TrainedJudge, accuracy_text, classify};
 use crate::mouths::Mouths;
-use crate::provenance;
-use crate::run_config::{RunConfig, TrainingConfig, short_hash};
+use crate::results_folder::{Figures, OpenResults, Started, Subjects};
+use crate::run_config::{RunConfig, TrainingConfig};
 use crate::sheets::{self, Drawing};
 use crate::train::{self, Surroundings, Trained};
 use crate::{Error, Result, diagnostics};
@@ -55,6 +52,13 @@ pub struct Options<'a> {
     pub quiet: bool,
     /// The command as the user typed it.
     pub command: String,
+}
+
+impl Options<'_> {
+    /// What surrounds runs of the code of this commit.
+    pub(crate) fn around<'b>(&'b self, commit: Option<&'b measure::Commit>) -> Surroundings<'b> {
+        Surroundings { device: &self.device.0, interrupt: self.interrupt, quiet: self.quiet, commit }
+    }
 }
 
 /// One training run of an experiment.
@@ -157,45 +161,33 @@ pub fn estimate(
     Ok(estimates)
 }
 
-/// The folder in results/ of an experiment of this name and profile. Photographs may not be passed on and are no match for
-/// figures of drawn faces: what is made from them lies in a folder of its own, which `.gitignore` knows by its ending.
-pub(crate) fn folder(name: &str, profile: &str, data: &Data) -> String {
-    let name = experiment::results_name(name, profile);
-    if data.are_photographs() { name + experiment::PHOTOGRAPHS } else { name }
-}
-
 /// Runs an experiment and writes its results folder, but for what analysis makes of it.
 ///
 /// # Errors
 /// Whatever training, measuring or writing meets; complete runs stay in the cache.
 pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<ExperimentDir> {
-    let started = (SystemTime::now(), Instant::now());
+    let started = Started::now();
     check_evaluated(experiment, data, options)?;
-    let folder = folder(&experiment.name, &experiment.profile, data);
-    let dir = options.results.experiment(&folder);
-    let cache = options.results.cache();
     // A network that does not fit leaves no folder behind.
     let runs = plan(experiment, data, options)?;
-    dir.create()?;
-    let config = experiment.to_toml()?;
-    let mut manifest = manifest(experiment, data, options, &runs, (&config, started.0));
-    if !dir.holds_figures() {
-        measure::atomic_write(&dir.config(), config.as_bytes())?;
-        manifest.write(&dir.manifest())?;
-    }
-
-    let commit = manifest.commit.clone();
+    let about = Subjects {
+        name: &experiment.name,
+        title: &experiment.title,
+        profile: &experiment.profile,
+        about: &experiment.about,
+        data: &experiment.data,
+        models: models(experiment, data),
+        runs: runs.iter().map(|run| (run.name(), run.hash.clone())).collect(),
+    };
+    let mut results = OpenResults::new(about, experiment.to_toml()?, data, options, started)?;
+    let cache = options.results.cache();
     std::fs::create_dir_all(&cache)
         .map_err(|e| Error::file(&cache, format!("cannot be made ({e}); free the disk or check its permissions")))?;
-    let around = Surroundings {
-        device: &options.device.0,
-        interrupt: options.interrupt,
-        quiet: options.quiet,
-        commit: commit.as_ref(),
-    };
+    let commit = results.manifest.commit.clone();
+    let around = options.around(commit.as_ref());
     let judge_training = JudgeTraining::new(&experiment.profile, data.set().height);
     let judge = TrainedJudge::get(&data.lessons()?, &judge_training, &cache, around)?;
-    manifest.judge = Some(judge.record.clone());
+    results.manifest.judge = Some(judge.record.clone());
 
     let mut figures = Figures::default();
     for &seed in &options.seeds {
@@ -214,7 +206,7 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
             let images = train::Images { set: data.set(), truth: data.truth() };
             let trained = train::train(&planned.config, images, &split, &cache, around)?;
             if !trained.progress.commits.is_empty() {
-                manifest.run_commits.insert(planned.name(), trained.progress.commits.clone());
+                results.manifest.run_commits.insert(planned.name(), trained.progress.commits.clone());
             }
             let drawing = Drawing {
                 generator: &trained.generator,
@@ -230,17 +222,7 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
             figures.add(&mut evaluated, &known, planned, &trained, &judge)?;
         }
     }
-    for model in &mut manifest.models {
-        figures.describe(model);
-    }
-    manifest.notes.append(&mut figures.notes);
-    manifest.duration_s = started.1.elapsed().as_secs_f64();
-    let staged = options.results.experiment(&format!(".{folder}.new"));
-    let written = figures.publish(&manifest, &config, &staged, &dir);
-    // A disk that filled up is not to stay full of what nobody will read.
-    std::fs::remove_dir_all(staged.root()).ok();
-    written?;
-    Ok(dir)
+    results.close(figures)
 }
 
 /// Refuses a set or an image to show that does not exist: before minutes of training, not after.
@@ -255,59 +237,25 @@ fn check_evaluated(experiment: &Experiment, data: &Data, options: &Options) -> R
     Ok(())
 }
 
-fn manifest(
-    experiment: &Experiment,
-    data: &Data,
-    options: &Options,
-    runs: &[PlannedRun],
-    (config, started): (&str, SystemTime),
-) -> Manifest {
-    let mut hashed = config.as_bytes().to_vec();
-    hashed.extend(runs.iter().flat_map(|run| run.hash.bytes()));
-    let models = experiment
-        .models
-        .iter()
-        .map(|model| {
-            let training = experiment.training.get(model);
-            ModelRecord {
-                name: model.clone(),
-                n_parameters: 0,
-                description: describe(model, training),
-                steps: training.map_or(0, |t| t.steps),
-                batch: training.map_or(0, |t| t.batch as u64),
-                training_seconds: 0.0,
-                images_per_s: 0.0,
-                network_note: network(model, data.set())
-                    .ok()
-                    .map(|network| format!("It is told {}.", network.what_it_is_told())),
-                differs_from_paper: experiment.differs_from_paper.get(model).cloned().unwrap_or_default(),
-            }
-        })
-        .collect();
-    let varies = format!("What differs between the models: {}.", experiment.about.varies.trim_end_matches('.'));
-    let notes = [experiment.about.reference.clone(), varies].into_iter().filter(|note| !note.is_empty()).collect();
-    Manifest {
-        experiment: experiment.name.clone(),
-        title: experiment.title.clone(),
-        question: experiment.about.question.clone(),
-        expected: experiment.about.expected.clone(),
-        profile: experiment.profile.clone(),
-        device: options.device.1.clone(),
-        dataset: data.note(&experiment.data),
-        pictured: data.pictured().map(str::to_owned),
-        models,
-        seeds: options.seeds.clone(),
-        config_hash: short_hash(&hashed),
-        run_hashes: runs.iter().map(|run| (run.name(), run.hash.clone())).collect(),
-        commit: provenance::commit(&options.root),
-        run_commits: BTreeMap::new(),
-        command: options.command.clone(),
-        started: measure::rfc3339_utc(started),
-        duration_s: 0.0,
-        machine: Machine::detect(),
-        judge: None,
-        notes,
-    }
+/// What the manifest says of every model.
+fn models(experiment: &Experiment, data: &Data) -> Vec<ModelRecord> {
+    let record = |model: &String| {
+        let training = experiment.training.get(model);
+        ModelRecord {
+            name: model.clone(),
+            n_parameters: 0,
+            description: describe(model, training),
+            steps: training.map_or(0, |t| t.steps),
+            batch: training.map_or(0, |t| t.batch as u64),
+            training_seconds: 0.0,
+            images_per_s: 0.0,
+            network_note: network(model, data.set())
+                .ok()
+                .map(|network| format!("It is told {}.", network.what_it_is_told())),
+            differs_from_paper: experiment.differs_from_paper.get(model).cloned().unwrap_or_default(),
+        }
+    };
+    experiment.models.iter().map(record).collect()
 }
 
 /// What a model is, and what takes part in its training.
@@ -317,33 +265,7 @@ fn describe(model: &str, training: Option<&TrainingConfig>) -> String {
     format!("{network} {partners}").trim_end().to_owned()
 }
 
-/// Everything that goes into the tables of one experiment.
-#[derive(Default)]
-pub(crate) struct Figures {
-    pub(crate) metrics: Vec<MetricRow>,
-    history: Vec<HistoryRow>,
-    /// Of experiments on classifiers.
-    pub(crate) confusion: Vec<ConfusionRow>,
-    evaluations: Vec<measure::EvaluationRow>,
-    diagnostics: Vec<measure::DiagnosticRow>,
-    /// What a reader must know of single runs.
-    notes: Vec<String>,
-    /// Per run: model, seed, and the images of each set that its grid shows.
-    samples: Vec<(String, u64, Vec<Samples>)>,
-    /// Per run: model, seed, and its sheets.
-    sheets: Vec<(String, u64, Vec<Sheet>)>,
-    /// Per model: parameters, and per seed the training seconds.
-    models: BTreeMap<String, (u64, Vec<f64>)>,
-}
-
 impl Figures {
-    /// Takes note of a trained classifier: its parameters, and the seconds of its training.
-    pub(crate) fn of_classifier(&mut self, arm: &str, n_parameters: u64, seconds: f64) {
-        let entry = self.models.entry(arm.to_owned()).or_default();
-        entry.0 = n_parameters;
-        entry.1.push(seconds);
-    }
-
     fn add(
         &mut self,
         evaluated: &mut [Evaluated],
@@ -401,64 +323,8 @@ impl Figures {
                 accuracy_text(record)
             ));
         }
-        let entry = self.models.entry(model.clone()).or_default();
-        entry.0 = trained.generator.params().count() as u64;
-        entry.1.push(trained.progress.seconds);
+        self.trained(model, trained.generator.params().count() as u64, trained.progress.seconds);
         Ok(())
-    }
-
-    /// Writes everything into the folder `staged`, then moves it over what `dir` holds: a disk that fills up half way
-    /// leaves the earlier results as they were. Earlier samples and pictures that have no successor go.
-    pub(crate) fn publish(
-        self,
-        manifest: &Manifest,
-        config: &str,
-        staged: &ExperimentDir,
-        dir: &ExperimentDir,
-    ) -> Result<()> {
-        staged.create()?;
-        let mut moves = vec![
-            (staged.config(), dir.config()),
-            (staged.metrics(), dir.metrics()),
-            (staged.metrics_compressed(), dir.metrics_compressed()),
-            (staged.history(), dir.history()),
-            (staged.evaluations(), dir.evaluations()),
-        ];
-        measure::atomic_write(&staged.config(), config.as_bytes())?;
-        measure::write_rows_and_copy(&staged.metrics(), &staged.metrics_compressed(), &self.metrics)?;
-        measure::write_rows(&staged.history(), &self.history)?;
-        measure::write_rows(&staged.evaluations(), &self.evaluations)?;
-        if !self.confusion.is_empty() {
-            measure::write_rows(&staged.confusion(), &self.confusion)?;
-            moves.push((staged.confusion(), dir.confusion()));
-        }
-        if !self.diagnostics.is_empty() {
-            measure::write_rows(&staged.diagnostics(), &self.diagnostics)?;
-            moves.push((staged.diagnostics(), dir.diagnostics()));
-        }
-        for (model, seed, samples) in self.samples {
-            measure::write_samples(&staged.samples(&model, seed), &samples)?;
-            moves.push((staged.samples(&model, seed), dir.samples(&model, seed)));
-        }
-        for (model, seed, sheets) in self.sheets.into_iter().filter(|(_, _, sheets)| !sheets.is_empty()) {
-            measure::write_sheets(&staged.sheets(&model, seed), &sheets)?;
-            moves.push((staged.sheets(&model, seed), dir.sheets(&model, seed)));
-        }
-        manifest.write(&staged.manifest())?;
-        moves.push((staged.manifest(), dir.manifest()));
-        for (from, to) in &moves {
-            std::fs::rename(from, to).map_err(|e| measure::Error::writing(to, &e))?;
-        }
-        let kept: Vec<PathBuf> = moves.into_iter().map(|(_, to)| to).collect();
-        Ok(dir.remove_all_but(&kept)?)
-    }
-
-    pub(crate) fn describe(&self, record: &mut ModelRecord) {
-        if let Some((n_parameters, seconds)) = self.models.get(&record.name) {
-            record.n_parameters = *n_parameters;
-            record.training_seconds = seconds.iter().sum::<f64>() / seconds.len().max(1) as f64;
-            record.images_per_s = (record.steps * record.batch) as f64 / record.training_seconds.max(f64::MIN_POSITIVE);
-        }
     }
 }
 

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::adversarial::Adversarial;
 use crate::cooperation::Cooperation;
+use crate::judging::Solver;
 use crate::phases::{self, Phase};
 use crate::schedule::Schedule;
 use crate::{Error, Result};
@@ -95,31 +96,16 @@ impl TrainingConfig {
     /// Every rule that one field sets for another.
     pub(crate) fn validate(&self, file: &str) -> Result<()> {
         let wrong = |problem: String| Err(Error::config(file, problem));
-        for (name, value) in [
-            ("steps", self.steps),
-            ("evaluate_every", self.evaluate_every),
-            ("checkpoint_every", self.checkpoint_every),
-        ] {
+        let Self { steps, batch, learning_rate, beta1, beta2, weight_decay, ref schedule, .. } = *self;
+        let schedule = schedule.clone();
+        Solver { steps, batch, learning_rate, beta1, beta2, weight_decay, schedule }.validate(file)?;
+        for (name, value) in [("evaluate_every", self.evaluate_every), ("checkpoint_every", self.checkpoint_every)] {
             if value == 0 {
                 return wrong(format!("{name} = 0: expected at least 1"));
             }
         }
-        if self.batch == 0 {
-            return wrong("batch = 0: expected at least 1".to_owned());
-        }
-        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
-            return wrong(format!("learning_rate = {}: expected a positive number", self.learning_rate));
-        }
-        for (name, value) in [("beta1", self.beta1), ("beta2", self.beta2)] {
-            if !(0.0..1.0).contains(&value) {
-                return wrong(format!("{name} = {value}: expected a number from 0 to below 1"));
-            }
-        }
-        for (name, value) in [
-            ("weight_decay", self.weight_decay),
-            ("reconstruction_weight", self.reconstruction_weight),
-            ("mask_weight", self.mask_weight),
-        ] {
+        for (name, value) in [("reconstruction_weight", self.reconstruction_weight), ("mask_weight", self.mask_weight)]
+        {
             if !(value.is_finite() && value >= 0.0) {
                 return wrong(format!("{name} = {value}: expected a number of at least 0"));
             }

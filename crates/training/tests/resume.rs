@@ -161,6 +161,21 @@ fn adversarial(loss: AdversarialLoss, regularisation: Regularisation) -> RunConf
     config
 }
 
+/// Half of the weight in the second phase is half of the loss of its first step; the first phase has the whole of it.
+#[test]
+fn a_phase_weighs_the_reconstruction() {
+    let losses = |reconstruction| {
+        let mut config = config(9);
+        config.training.phases =
+            vec![Phase::new("first", 0.25), Phase { reconstruction, ..Phase::new("second", 0.75) }];
+        let cache = tempfile::tempdir().unwrap();
+        run(&config, cache.path(), &GO).unwrap().history.iter().map(|point| point.loss).collect::<Vec<_>>()
+    };
+    let (whole, half) = (losses(1.0), losses(0.5));
+    assert_eq!(whole[..2], half[..2]);
+    assert!((half[2] - whole[2] / 2.0).abs() < 1e-5 * whole[2], "{} {}", half[2], whole[2]);
+}
+
 #[test]
 fn a_run_with_a_discriminator_is_stopped_and_gone_on_with_the_same_bytes() {
     let [straight, stepwise] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];

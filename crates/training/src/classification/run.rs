@@ -1,12 +1,10 @@
 //! An experiment on classifiers from its file to its results folder: train (or reuse) every classifier, test, write.
 
 use std::collections::BTreeMap;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use multigen_data::{ImageSet, Split};
-use multigen_measure::{
-    self as measure, ACCURACY, ConfusionRow, ExperimentDir, Machine, Manifest, MetricRow, ModelRecord,
-};
+use multigen_measure::{self as measure, ACCURACY, ConfusionRow, ExperimentDir, MetricRow, ModelRecord};
 use multigen_models::{Classifier, presets};
 
 use super::lot::{Amount, Lot};
@@ -19,9 +17,9 @@ use crate::checkpoint::RunFiles;
 use crate::dataset::Data;
 use crate::evaluate::{self, Subject};
 use crate::judging::{Lesson, Material, Solver, classify, fit, heads, sha256_of_set};
-use crate::provenance;
-use crate::reproduce::{Figures, Options, folder};
-use crate::run_config::{DataConfig, RunConfig, short_hash};
+use crate::reproduce::Options;
+use crate::results_folder::{Figures, OpenResults, Started, Subjects};
+use crate::run_config::{DataConfig, RunConfig};
 use crate::train::{self, Surroundings};
 use crate::{Error, Result};
 
@@ -324,7 +322,7 @@ fn generator_seconds(
 /// # Errors
 /// Whatever training, testing or writing meets; complete classifiers stay in the cache.
 pub fn run(experiment: &Classification, data: &Data, options: &Options) -> Result<ExperimentDir> {
-    let started = (SystemTime::now(), Instant::now());
+    let started = Started::now();
     let reads = reads(experiment, data)?;
     // What cannot be tested is found before anything is trained.
     let (tests, notes) = test_sets::of_all_seeds(experiment, data, &reads)?;
@@ -335,23 +333,24 @@ pub fn run(experiment: &Classification, data: &Data, options: &Options) -> Resul
             test_sets::of_seed(experiment, data, &Lot::new(experiment, data, (seed, amount))?, &reads)?;
         }
     }
-    let folder = folder(&experiment.name, &experiment.profile, data);
-    let dir = options.results.experiment(&folder);
-    dir.create()?;
-    let config = experiment.to_toml()?;
-    let mut manifest = manifest(experiment, data, options, &planned, (&config, started.0));
-    manifest.notes.extend(notes);
-    if !dir.holds_figures() {
-        measure::atomic_write(&dir.config(), config.as_bytes())?;
-        manifest.write(&dir.manifest())?;
-    }
-    let commit = manifest.commit.clone();
-    let around = Surroundings {
-        device: &options.device.0,
-        interrupt: options.interrupt,
-        quiet: options.quiet,
-        commit: commit.as_ref(),
+    let about = Subjects {
+        name: &experiment.name,
+        title: &experiment.title,
+        profile: &experiment.profile,
+        about: &experiment.about,
+        data: &experiment.data,
+        models: models(experiment),
+        runs: planned.iter().map(|planned| (planned.name.clone(), planned.hash.clone())).collect(),
     };
+    let mut results = OpenResults::new(about, experiment.to_toml()?, data, options, started)?;
+    results.manifest.notes.extend(notes);
+    for planned in &planned {
+        if let (Some(run), Some((_, hash))) = (&planned.generator, &planned.run.learns_from.generated) {
+            results.manifest.run_hashes.insert(format!("{} of {}", run.model, planned.name), hash.clone());
+        }
+    }
+    let commit = results.manifest.commit.clone();
+    let around = options.around(commit.as_ref());
     let mut figures = Figures::default();
     for (&seed, amount) in options.seeds.iter().flat_map(|seed| amounts.iter().map(move |amount| (seed, amount))) {
         let lot = Lot::new(experiment, data, (seed, amount))?;
@@ -394,9 +393,9 @@ pub fn run(experiment: &Classification, data: &Data, options: &Options) -> Resul
                     }
                 };
             if !commits.is_empty() {
-                manifest.run_commits.insert(planned.name.clone(), commits);
+                results.manifest.run_commits.insert(planned.name.clone(), commits);
             }
-            figures.of_classifier(&arm.name, n_parameters as u64, seconds);
+            figures.trained(&arm.name, n_parameters as u64, seconds);
             for (metrics, confusion) in tested {
                 figures.metrics.extend(metrics);
                 // Of scarce images the curves tell more than a matrix for every amount.
@@ -404,16 +403,7 @@ pub fn run(experiment: &Classification, data: &Data, options: &Options) -> Resul
             }
         }
     }
-    for model in &mut manifest.models {
-        figures.describe(model);
-    }
-    manifest.duration_s = started.1.elapsed().as_secs_f64();
-    let staged = options.results.experiment(&format!(".{folder}.new"));
-    let written = figures.publish(&manifest, &config, &staged, &dir);
-    // A disk that filled up is not to stay full of what nobody will read.
-    std::fs::remove_dir_all(staged.root()).ok();
-    written?;
-    Ok(dir)
+    results.close(figures)
 }
 
 /// Refuses a classifier that reads other factors than its rivals.
@@ -461,16 +451,9 @@ fn rows(
     Ok((evaluate::read_rows(subject, ACCURACY, read, (&test.set, &all))?, confusion))
 }
 
-fn manifest(
-    experiment: &Classification,
-    data: &Data,
-    options: &Options,
-    planned: &[PlannedClassifier],
-    (config, started): (&str, SystemTime),
-) -> Manifest {
-    let mut hashed = config.as_bytes().to_vec();
-    hashed.extend(planned.iter().flat_map(|planned| planned.hash.bytes()));
-    let models = experiment.arms.iter().map(|arm| ModelRecord {
+/// What the manifest says of every arm.
+fn models(experiment: &Classification) -> Vec<ModelRecord> {
+    let record = |arm: &Arm| ModelRecord {
         name: arm.name.clone(),
         n_parameters: 0,
         description: arm.description.clone(),
@@ -480,35 +463,6 @@ fn manifest(
         images_per_s: 0.0,
         network_note: Some(presets::describe(&arm.network).to_owned()),
         differs_from_paper: experiment.differs_from_paper.get(&arm.name).cloned().unwrap_or_default(),
-    });
-    let mut run_hashes: BTreeMap<String, String> =
-        planned.iter().map(|planned| (planned.name.clone(), planned.hash.clone())).collect();
-    for planned in planned {
-        if let (Some(run), Some((_, hash))) = (&planned.generator, &planned.run.learns_from.generated) {
-            run_hashes.insert(format!("{} of {}", run.model, planned.name), hash.clone());
-        }
-    }
-    let reference = [experiment.about.reference.clone()].into_iter().filter(|note| !note.is_empty());
-    Manifest {
-        experiment: experiment.name.clone(),
-        title: experiment.title.clone(),
-        question: experiment.about.question.clone(),
-        expected: experiment.about.expected.clone(),
-        profile: experiment.profile.clone(),
-        device: options.device.1.clone(),
-        dataset: data.note(&experiment.data),
-        pictured: data.pictured().map(str::to_owned),
-        models: models.collect(),
-        seeds: options.seeds.clone(),
-        config_hash: short_hash(&hashed),
-        run_hashes,
-        commit: provenance::commit(&options.root),
-        run_commits: BTreeMap::new(),
-        command: options.command.clone(),
-        started: measure::rfc3339_utc(started),
-        duration_s: 0.0,
-        machine: Machine::detect(),
-        judge: None,
-        notes: reference.collect(),
-    }
+    };
+    experiment.arms.iter().map(record).collect()
 }

@@ -1,6 +1,5 @@
 //! Classifiers by their hash in the cache: one that was trained is trained no more.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -9,7 +8,7 @@ use multigen_models::{Classifier, ClassifierConfig, Params};
 use serde::{Deserialize, Serialize};
 
 use super::augment::Classical;
-use crate::judging::{Material, Solver, fit, start};
+use crate::judging::{Material, Solver, fit, record, save, start};
 use crate::run_config::short_hash;
 use crate::train::Surroundings;
 use crate::{Error, Result};
@@ -52,8 +51,6 @@ pub(super) struct Record {
     pub commit: Option<Commit>,
 }
 
-const RECORD: &str = "record";
-
 impl ClassifierRun {
     /// Sixteen hexadecimal digits that name this classifier.
     ///
@@ -84,7 +81,7 @@ impl ClassifierRun {
         around: Surroundings,
     ) -> Result<(Classifier, Record)> {
         let path = self.path(cache)?;
-        if let Some(record) = record(&path)? {
+        if let Some(record) = record::<Record>(&path)? {
             let classifier = start(&self.network, Params::new(around.device), self.seed)?;
             classifier.load_file(&path)?;
             if !around.quiet {
@@ -99,28 +96,4 @@ impl ClassifierRun {
         save(&path, &classifier, &record)?;
         Ok((classifier, record))
     }
-}
-
-fn save(path: &Path, classifier: &Classifier, record: &Record) -> Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| {
-            Error::file(folder, format!("cannot be made ({e}); free the disk or check its permissions"))
-        })?;
-    }
-    let json = serde_json::to_string(record).map_err(|e| Error::file(path, e))?;
-    let metadata = HashMap::from([(RECORD.to_owned(), json)]);
-    let tensors = classifier.params().tensors()?;
-    let bytes = safetensors::serialize(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)), Some(metadata))
-        .map_err(|e| Error::file(path, e))?;
-    Ok(multigen_measure::atomic_write(path, &bytes)?)
-}
-
-fn record(path: &Path) -> Result<Option<Record>> {
-    let Ok(bytes) = std::fs::read(path) else { return Ok(None) };
-    let broken = |e: &dyn std::fmt::Display| {
-        Error::file(path, format!("is not a whole classifier ({e}); delete it to train it anew"))
-    };
-    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| broken(&e))?;
-    let json = header.metadata().as_ref().and_then(|m| m.get(RECORD)).ok_or_else(|| broken(&"it carries no record"))?;
-    serde_json::from_str(json).map(Some).map_err(|e| broken(&e))
 }
