@@ -92,7 +92,7 @@ fn every_file_resolves_in_every_profile_and_its_arms_take_equal_steps() -> Outco
             assert_eq!(differs, profile != "paper", "{name} {profile}");
         }
     }
-    assert_eq!(n_found, 7);
+    assert_eq!(n_found, 8);
     Ok(())
 }
 
