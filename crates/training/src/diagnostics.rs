@@ -109,5 +109,9 @@ mod tests {
         let won = [row(10, 0.5, 0.5, 0.9), row(20, 0.5, 0.5, 0.9), row(30, 1.0, 0.99, 0.9), row(40, 1.0, 1.0, 0.9)];
         assert!(matches!(&warnings(&won)[..], [one] if one.contains("since step 30")));
         assert!(warnings(&won[..3]).is_empty());
+        // Right of one kind alone, it takes everything for that kind and has won nothing.
+        for (on_real, on_generated) in [(1.0, 0.5), (0.5, 1.0)] {
+            assert!(warnings(&[row(10, on_real, on_generated, 0.9), row(20, on_real, on_generated, 0.9)]).is_empty());
+        }
     }
 }
