@@ -85,6 +85,11 @@ impl<'a> Evidence<'a> {
         if manifest.profile != QUICK {
             return Ok(Looked::Missing(format!("results of {folder} are of the profile {}", manifest.profile)));
         }
+        if let Some(key) = changed(&manifest.command) {
+            return Ok(Looked::Missing(format!(
+                "results of {folder} were made with --set {key}, and a verdict is of the experiment's file as it is"
+            )));
+        }
         let mut figures = Figures { command: manifest.command, ..Figures::default() };
         let mut places: HashMap<String, u32> = HashMap::new();
         for row in metrics {
@@ -148,6 +153,16 @@ impl Figures {
     }
 }
 
+/// The first key that `--set` changed in a command, but for the choice of the models that take part: arms that were
+/// trained in another way than the file says are no match for its claim.
+fn changed(command: &str) -> Option<&str> {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let after = words.windows(2).filter(|pair| pair[0] == "--set").map(|pair| pair[1]);
+    let joined = words.iter().filter_map(|word| word.strip_prefix("--set="));
+    let keys = after.chain(joined).map(|pair| pair.split('=').next().unwrap_or(pair));
+    keys.into_iter().find(|key| *key != "models.default")
+}
+
 /// The mean over the images of every seed.
 pub fn means(images: &Images) -> BTreeMap<Option<u64>, f64> {
     let mean = |values: &BTreeMap<&str, f64>| values.values().sum::<f64>() / values.len().max(1) as f64;
@@ -178,4 +193,23 @@ pub fn n_clusters(images: &Images, factors: &[&str], per: Option<&str>) -> BTree
         counts.insert(*seed, smallest.unwrap_or_default());
     }
     counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_setting_is_found_and_a_choice_of_models_is_none() {
+        for (command, found) in [
+            ("cargo xtask reproduce e --seeds 5", None),
+            ("cargo xtask reproduce e --set models.default=[\"a\", \"b\"] --seeds 5", None),
+            ("cargo xtask reproduce e --set steps=5", Some("steps")),
+            ("cargo xtask reproduce e --set models.default=[\"a\"] --set a.batch=1", Some("a.batch")),
+            ("cargo xtask reproduce e --set=steps=5", Some("steps")),
+            ("cargo xtask reproduce e --set", None),
+        ] {
+            assert_eq!(changed(command), found, "{command}");
+        }
+    }
 }

@@ -93,6 +93,21 @@ fn judged(root: &Path, condition: Condition) -> Finding {
     finding
 }
 
+#[test]
+fn results_of_a_changed_experiment_have_no_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = two_models(&[21.0, 22.0, 23.0, 24.0, 25.0], &[20.0, 21.0, 22.0, 23.0, 24.0]);
+    write(folder.path(), "e", "quick", &rows);
+    let against = condition(difference(PSNR, Whose::Named("alone")));
+    assert_eq!(judged(folder.path(), against.clone()).verdict, Verdict::Supported);
+    let path = ResultsDir::new(folder.path()).experiment("e").manifest();
+    let manifest = Manifest::read(&path).unwrap();
+    let command = format!("{} --set steps=5", manifest.command);
+    Manifest { command, ..manifest }.write(&path).unwrap();
+    let verdict = judged(folder.path(), against).verdict;
+    assert!(matches!(&verdict, Verdict::None(reason) if reason.contains("--set steps")), "{verdict:?}");
+}
+
 /// PSNR of `ours` and of `alone`, one image each, by seed.
 fn two_models(ours: &[f64], alone: &[f64]) -> Rows {
     let rows = |model, values: &[f64]| -> Rows {
