@@ -214,7 +214,7 @@ fn params(learns: bool, device: &Device) -> Params {
 }
 
 /// The classifier for a set: of all factors that can be read, but for those it is to leave out.
-fn network(config: &SetConfig, cooperation: &Cooperation, set: &ImageSet) -> Result<ClassifierConfig> {
+pub(crate) fn network(config: &SetConfig, cooperation: &Cooperation, set: &ImageSet) -> Result<ClassifierConfig> {
     let known: Vec<&str> =
         set.factors.iter().map(|factor| factor.name.as_str()).filter(|name| config.is_readable(name)).collect();
     if let Some(stranger) = cooperation.without.iter().find(|name| !known.contains(&name.as_str())) {

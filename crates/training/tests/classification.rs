@@ -163,6 +163,18 @@ fn what_contradicts_itself_is_refused_in_one_line() -> Outcome {
     Ok(())
 }
 
+/// Before anything is trained: the plan finds it.
+#[test]
+fn rivals_that_read_other_factors_are_refused() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let experiment = resolve("starvation", "smoke", &["reads=[\"emotion\"]"])?;
+    let data = data(&experiment, dir.path())?;
+    let message = classification::plan(&experiment, &data, &options(dir.path(), &[0])).err().map(|e| e.to_string());
+    let message = message.unwrap_or_default();
+    assert!(message.contains("cooperates reads person, emotion, the others emotion"), "{message}");
+    Ok(())
+}
+
 #[test]
 fn an_unknown_key_is_refused_with_the_files_name() -> Outcome {
     let dir = tempfile::tempdir()?;

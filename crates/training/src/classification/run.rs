@@ -14,6 +14,7 @@ use super::test_sets::{self, TestSet};
 use super::trained::{ClassifierRun, LearnsFrom};
 use super::{Arm, Classification};
 use crate::checkpoint::RunFiles;
+use crate::cooperation;
 use crate::dataset::Data;
 use crate::evaluate::{self, Subject};
 use crate::judging::{Lesson, Material, Solver, classify, fit, heads, sha256_of_set};
@@ -124,6 +125,20 @@ impl OfSeed {
                     (&experiment.generator, config, (set, sha256.as_str()))
                 }
             };
+            if let Some(cooperation) = source.as_ref().and_then(|source| source.training.cooperation.as_ref()) {
+                let found = cooperation::network(&experiment.data.set, cooperation, data.set())?.factors();
+                if !(found.len() == heads.len() && heads.iter().all(|head| found.contains(head))) {
+                    let names = |heads: &[(String, usize)]| {
+                        heads.iter().map(|(factor, _)| factor.as_str()).collect::<Vec<_>>().join(", ")
+                    };
+                    let problem = format!(
+                        "the classifier that cooperates reads {}, the others {}; expected the same, by cooperation.training.cooperation.without",
+                        names(&found),
+                        names(&heads)
+                    );
+                    return Err(Error::config(&arm.name, problem));
+                }
+            }
             let generator = match source {
                 Some(generator) if arm.cooperative || n_generated > 0 => {
                     let (set, sha256) = own;
@@ -380,7 +395,6 @@ pub fn run(experiment: &Classification, data: &Data, options: &Options) -> Resul
                                 Error::config(&arm.name, "no classifier took part in the generator's training")
                             })?
                             .classifier();
-                        check_heads(classifier, &reads, &arm.name)?;
                         let progress = &trained.progress;
                         (read(classifier)?, classifier.params().count(), progress.seconds, progress.commits.clone())
                     }
@@ -404,20 +418,6 @@ pub fn run(experiment: &Classification, data: &Data, options: &Options) -> Resul
         }
     }
     results.close(figures)
-}
-
-/// Refuses a classifier that reads other factors than its rivals.
-fn check_heads(classifier: &Classifier, reads: &[String], arm: &str) -> Result<()> {
-    let found: Vec<&str> = classifier.factors().iter().map(|(factor, _)| factor.as_str()).collect();
-    if found.len() == reads.len() && reads.iter().all(|factor| found.contains(&factor.as_str())) {
-        return Ok(());
-    }
-    let problem = format!(
-        "the classifier that cooperates reads {}, the others {}; expected the same, by cooperation.training.cooperation.without",
-        found.join(", "),
-        reads.join(", ")
-    );
-    Err(Error::config(arm, problem))
 }
 
 /// Whether each factor of each image is read right, and what was taken for what.
