@@ -62,7 +62,37 @@ pub fn root() -> Result<PathBuf> {
     }
 }
 
-/// The command as the user would type it again.
+/// The command as the user would type it again, in words of a shell; without the folder of the results, which says
+/// where they lie and not how they came about.
 pub fn command_line() -> String {
-    std::iter::once("cargo xtask".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
+    typed(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()))
+}
+
+fn typed(mut words: impl Iterator<Item = String>) -> String {
+    let mut command = "cargo xtask".to_owned();
+    while let Some(word) = words.next() {
+        if word == "--results" {
+            words.next();
+        } else if !word.starts_with("--results=") {
+            command.push(' ');
+            // Only a NUL cannot be quoted, and no argument of a program holds one.
+            command.push_str(&shlex::try_quote(&word).unwrap_or_default());
+        }
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recorded_command_can_be_typed_again_and_names_no_folder_of_results() {
+        let words =
+            ["reproduce", "e", "--results", "/home/me/r", "--set", "a=[\"b\", \"c\"]", "--results=r", "--seeds", "5"];
+        let command = typed(words.into_iter().map(str::to_owned));
+        assert_eq!(command, "cargo xtask reproduce e --set 'a=[\"b\", \"c\"]' --seeds 5");
+        let read: Vec<&str> = ["cargo", "xtask", "reproduce", "e", "--set", words[5], "--seeds", "5"].into();
+        assert_eq!(shlex::split(&command).unwrap(), read);
+    }
 }

@@ -155,12 +155,12 @@ impl Figures {
 
 /// The first key that `--set` changed in a command, but for the choice of the models that take part: arms that were
 /// trained in another way than the file says are no match for its claim.
-fn changed(command: &str) -> Option<&str> {
-    let words: Vec<&str> = command.split_whitespace().collect();
-    let after = words.windows(2).filter(|pair| pair[0] == "--set").map(|pair| pair[1]);
+fn changed(command: &str) -> Option<String> {
+    let words = shlex::split(command).unwrap_or_default();
+    let after = words.windows(2).filter(|pair| pair[0] == "--set").map(|pair| pair[1].as_str());
     let joined = words.iter().filter_map(|word| word.strip_prefix("--set="));
     let keys = after.chain(joined).map(|pair| pair.split('=').next().unwrap_or(pair));
-    keys.into_iter().find(|key| *key != "models.default")
+    keys.into_iter().find(|key| *key != "models.default").map(str::to_owned)
 }
 
 /// The mean over the images of every seed.
@@ -203,13 +203,13 @@ mod tests {
     fn a_changed_setting_is_found_and_a_choice_of_models_is_none() {
         for (command, found) in [
             ("cargo xtask reproduce e --seeds 5", None),
-            ("cargo xtask reproduce e --set models.default=[\"a\", \"b\"] --seeds 5", None),
+            ("cargo xtask reproduce e --set 'models.default=[\"a\", \"b\"]' --seeds 5", None),
             ("cargo xtask reproduce e --set steps=5", Some("steps")),
-            ("cargo xtask reproduce e --set models.default=[\"a\"] --set a.batch=1", Some("a.batch")),
+            ("cargo xtask reproduce e --set 'models.default=[\"a\"]' --set 'a.batch=1'", Some("a.batch")),
             ("cargo xtask reproduce e --set=steps=5", Some("steps")),
             ("cargo xtask reproduce e --set", None),
         ] {
-            assert_eq!(changed(command), found, "{command}");
+            assert_eq!(changed(command).as_deref(), found, "{command}");
         }
     }
 }
