@@ -1,6 +1,6 @@
 //! `results/index.html`: one static page with every experiment; no script, no network, links relative to the page.
 
-use multigen_measure::Manifest;
+use multigen_measure::{ACCURACY, Manifest};
 
 use crate::figures::sweep::CAPTION as SWEEP_CAPTION;
 use crate::labels::{BASELINE, figure, figure_with_interval, is_trained};
@@ -79,41 +79,67 @@ pub fn index_page(sections: &[(String, Result<Section, String>)], above: &Above)
     page
 }
 
-/// One line per experiment, set and trained model: its PSNR beside the best baseline's.
+/// One line per experiment, set and trained model: a generator's PSNR beside the best baseline's, a classifier's accuracies.
 fn overview(sections: &[(String, Result<Section, String>)]) -> String {
-    let mut rows = String::new();
+    let (mut generators, mut classifiers) = (String::new(), String::new());
     for (name, section) in sections {
         let Ok(Section { table, manifest, .. }) = section else { continue };
         for set in table.sets() {
             for model in table.models(set).into_iter().filter(|model| is_trained(model)) {
-                let Some(cell) = table.cell(set, model, "psnr_db") else { continue };
-                let baseline = table.best_baseline(set, "psnr_db").map_or_else(
-                    || "–".to_owned(),
-                    |best| {
-                        let short = best.model.trim_start_matches(BASELINE);
-                        format!("{} ({short})", figure("psnr_db", best.estimate.mean))
-                    },
-                );
-                let first = format!("<a href=\"#{}\">{}</a>", link(name), escape(name));
-                let texts = [escape(set), escape(model)].map(|text| format!("<td class=\"text\">{text}</td>")).concat();
-                rows.push_str(&format!(
-                    "<tr><td>{first}</td>{texts}<td>{}</td><td>{}</td><td class=\"text\">{}</td></tr>\n",
-                    escape(&figure_with_interval(model, "psnr_db", &cell.estimate)),
-                    escape(&baseline),
-                    escape(&manifest.profile),
-                ));
+                let row = |figures: &[String]| {
+                    let texts =
+                        [escape(set), escape(model)].map(|text| format!("<td class=\"text\">{text}</td>")).concat();
+                    let figures: String = figures.iter().map(|figure| format!("<td>{}</td>", escape(figure))).collect();
+                    let (link, name, profile) = (link(name), escape(name), escape(&manifest.profile));
+                    format!(
+                        "<tr><td><a href=\"#{link}\">{name}</a></td>{texts}{figures}<td class=\"text\">{profile}</td></tr>\n"
+                    )
+                };
+                if let Some(cell) = table.cell(set, model, "psnr_db") {
+                    let baseline = table.best_baseline(set, "psnr_db").map_or_else(
+                        || "–".to_owned(),
+                        |best| {
+                            let short = best.model.trim_start_matches(BASELINE);
+                            format!("{} ({short})", figure("psnr_db", best.estimate.mean))
+                        },
+                    );
+                    generators.push_str(&row(&[figure_with_interval(model, "psnr_db", &cell.estimate), baseline]));
+                    continue;
+                }
+                let accuracies: Vec<String> = table
+                    .metrics(set)
+                    .into_iter()
+                    .filter_map(|metric| {
+                        let factor = metric.strip_prefix(ACCURACY)?;
+                        let cell = table.cell(set, model, metric)?;
+                        Some(format!("{factor} {}", figure_with_interval(model, metric, &cell.estimate)))
+                    })
+                    .collect();
+                if !accuracies.is_empty() {
+                    classifiers.push_str(&row(&[accuracies.join(", ")]));
+                }
             }
         }
     }
-    if rows.is_empty() {
+    if generators.is_empty() && classifiers.is_empty() {
         return String::new();
     }
+    let table = |title: &str, what: &str, figures: &[&str], rows: &str| {
+        if rows.is_empty() {
+            return String::new();
+        }
+        let texts = "<th style=\"text-align:left\">";
+        let figures: String = figures.iter().map(|figure| format!("<th>{figure}</th>")).collect();
+        format!(
+            "<h3>{title}</h3>\n<p class=\"faint\">{what}, mean over the images of a set, then over seeds; ± is half of the \
+             95 % t-interval over seeds.</p>\n<div class=\"scroll\"><table>\n<thead><tr><th>experiment</th>{texts}set</th>\
+             {texts}model</th>{figures}{texts}profile</th></tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
+        )
+    };
     format!(
-        "<section>\n<h2>At a glance</h2>\n<p class=\"faint\">PSNR in dB, mean over the images of a set, then over \
-         seeds; ± is half of the 95 % t-interval over seeds.</p>\n<div class=\"scroll\"><table>\n<thead><tr><th>experiment\
-         </th><th style=\"text-align:left\">set</th><th style=\"text-align:left\">model</th><th>PSNR, dB</th><th>best \
-         baseline</th><th style=\"text-align:left\">profile</th></tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n\
-         </section>\n"
+        "<section>\n<h2>At a glance</h2>\n{}{}</section>\n",
+        table("Generators", "PSNR in dB", &["PSNR, dB", "best baseline"], &generators),
+        table("Classifiers", "Share of real images of which a factor is read right", &["accuracy"], &classifiers)
     )
 }
 

@@ -338,6 +338,25 @@ fn broken_folders_are_named_and_leave_the_others_and_their_own_reports() {
     assert!(missing.contains("nothing: no such experiment"), "{missing}");
 }
 
+/// The page says first what every generator and every classifier comes to: 1 of 2 images is read right, 0.5.
+#[test]
+fn a_glance_tells_generators_from_classifiers() {
+    let folder = tempfile::tempdir().unwrap();
+    let results = ResultsDir::new(folder.path());
+    write_fixture(folder.path(), "generation", &[0]);
+    write_fixture(folder.path(), "classification", &[0]);
+    let rows = [0, 1].map(|i| metric("digits-v2", Some(0), "unseen", i, "accuracy_emotion", i as f64));
+    write_rows(&results.experiment("classification").metrics(), &rows).unwrap();
+    write_report(folder.path()).unwrap();
+    let page = read(results.index());
+    let (generators, classifiers) = page.split_once("<h3>Classifiers</h3>").unwrap();
+    let generators = generators.split_once("<h3>Generators</h3>").unwrap().1;
+    assert!(generators.contains("#generation") && !generators.contains("#classification"));
+    let row = "<a href=\"#classification\">classification</a></td><td class=\"text\">unseen</td><td class=\"text\">digits-v2\
+               </td><td>emotion 0.500 (no interval)</td>";
+    assert!(classifiers.contains(row), "{}", classifiers.split("</section>").next().unwrap());
+}
+
 #[test]
 fn one_experiment_renews_the_page_but_not_the_others() {
     let folder = tempfile::tempdir().unwrap();

@@ -195,7 +195,7 @@ fn what_is_missing_is_named_with_the_command() {
     write(folder.path(), "e", "quick", &rows);
     assert_eq!(judged(folder.path(), alone.clone()).verdict, Verdict::Supported);
     let ssim = judged(folder.path(), condition(difference("ssim", Whose::Named("alone"))));
-    assert_eq!(ssim.verdict, Verdict::None("no `ssim` of ours in held-out".into()));
+    assert_eq!(ssim.verdict, Verdict::None("no \"SSIM\" of ours in held-out".into()));
     let model = judged(folder.path(), condition(difference(PSNR, Whose::Named("nobody"))));
     assert_eq!(model.verdict, Verdict::None("nothing of nobody in held-out".into()));
     assert!(matches!(
@@ -207,7 +207,7 @@ fn what_is_missing_is_named_with_the_command() {
     let case = Case { subject: Subject::DrawnFaces, arm: "ours", conditions: vec![alone.clone(), beside] };
     let both = verdict::judge(&case, &mut Evidence::new(&ResultsDir::new(folder.path()))).unwrap();
     assert_eq!(both.verdict, Verdict::Supported);
-    assert_eq!(both.findings[1].verdict, Verdict::Beside("no `ssim` of ours in held-out".into()));
+    assert_eq!(both.findings[1].verdict, Verdict::Beside("no \"SSIM\" of ours in held-out".into()));
     // A broken table is an error, and nothing is written.
     std::fs::write(folder.path().join("e/metrics.csv"), b"a,b\n").unwrap();
     let case = Case { subject: Subject::DrawnFaces, arm: "ours", conditions: vec![alone] };

@@ -13,7 +13,7 @@ use super::catalogue::{SEEDS_NEEDED, command};
 use super::claim::{Case, Condition, Measure, Quantity, Side, Standing, Subject, Whose};
 use super::evidence::{Evidence, Figures, Images, Looked, means, n_clusters};
 use crate::error::Result;
-use crate::labels::{TRUTH, figure, thousands};
+use crate::labels::{TRUTH, figure, metric_heading, thousands};
 use crate::stats::{Estimate, estimate};
 
 /// What a condition or a case comes to.
@@ -239,7 +239,11 @@ impl<'a> Measured<'a> {
                 if !self.figures.has(self.sets, model) {
                     return Err(format!("nothing of {model} in {}", self.sets.join(", ")));
                 }
-                return Err(format!("no `{}` of {model} in {}{level}", measure.metric, self.sets.join(", ")));
+                return Err(format!(
+                    "no \"{}\" of {model} in {}{level}",
+                    metric_heading(measure.metric),
+                    self.sets.join(", ")
+                ));
             }
             Ok(images)
         };
