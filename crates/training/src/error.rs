@@ -83,9 +83,9 @@ pub enum Error {
         /// Steps in all.
         steps: u64,
     },
-    /// The user asked to stop while a classifier was trained, of which nothing is kept half way.
+    /// The user asked to stop while a classifier was trained.
     #[error(
-        "stopped at step {step} of {steps} of {reader}; run the same command again: what is complete is kept, {reader} begins anew"
+        "stopped at step {step} of {steps} of {reader}; {}", if *is_kept { "run the same command again to go on from what is saved" } else { "nothing of it is kept" }
     )]
     ClassifierInterrupted {
         /// Who was trained.
@@ -94,6 +94,8 @@ pub enum Error {
         step: u64,
         /// Steps in all.
         steps: u64,
+        /// Whether it goes on from there.
+        is_kept: bool,
     },
     /// A device was asked for that is not there.
     #[error("device {device}: {problem}")]

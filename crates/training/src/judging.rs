@@ -4,6 +4,7 @@
 //! combinations of a set of images elsewhere.
 
 mod deal;
+mod half_way;
 mod handwriting;
 mod images;
 mod kept;
@@ -13,17 +14,19 @@ mod solver;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use multigen_data::ImageSet;
 use multigen_data::randomness::keyed_rng;
 use multigen_measure::JudgeRecord;
 use multigen_models::{Classifier, ClassifierConfig, Dropout, JudgeConfig, Params};
-use multigen_ops::{self as ops, GradientBuffers};
+use multigen_ops::{self as ops, Adam, GradientBuffers};
 use ndarray::Array4;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::half_way::HalfWay;
 pub use self::handwriting::Handwriting;
 pub use self::images::Images;
 pub(crate) use self::images::OF_ONE_SET;
@@ -141,14 +144,18 @@ impl TrainedJudge {
         let device = crate::device::kind(around.device);
         let key = Key { training, network, lessons: &lessons.identity, device };
         let json = serde_json::to_vec(&key).map_err(|e| Error::config("judge", e.to_string()))?;
-        let path = cache.join(format!("{}-{}.safetensors", lessons.reader, short_hash(&json)));
+        let hash = short_hash(&json);
+        let path = cache.join(format!("{}-{hash}.safetensors", lessons.reader));
         if let Some(record) = record::<JudgeRecord>(&path)? {
             let judge = start(network, Params::new(around.device), lessons.seed)?;
             judge.load_file(&path)?;
             return Ok(Self { judge, record });
         }
-        let trained = Self::train(lessons, training, around)?;
+        let kept = (HalfWay::of(&path, &hash), HalfWay::of_twin(&path, &hash));
+        let trained = Self::make(lessons, training, (Some(&kept.0), Some(&kept.1)), around)?;
         save(&path, &trained.judge, &trained.record)?;
+        kept.0.delete()?;
+        kept.1.delete()?;
         if !around.quiet {
             eprintln!("{}: reads test images it never saw: {}", lessons.reader, accuracy_text(&trained.record));
         }
@@ -160,15 +167,25 @@ impl TrainedJudge {
     /// # Errors
     /// As [`TrainedJudge::get`].
     pub fn train(lessons: &Lessons, training: &JudgeTraining, around: Surroundings) -> Result<Self> {
+        Self::make(lessons, training, (None, None), around)
+    }
+
+    fn make(
+        lessons: &Lessons,
+        training: &JudgeTraining,
+        (half_way, of_twin): (Option<&HalfWay>, Option<&HalfWay>),
+        around: Surroundings,
+    ) -> Result<Self> {
         let network = &lessons.network;
         let mut material = (lessons.material)()?;
         let solver = training.solver();
-        let judge = fit((lessons.reader, network), material.as_mut(), (&solver, lessons.seed), around)?;
+        let who = (lessons.reader, network);
+        let (judge, _) = fit(who, material.as_mut(), (&solver, lessons.seed), half_way, around)?;
         let (n_images, accuracy) = match material.twin()? {
             None => test_accuracy(&judge, network.image_size(), material.as_ref(), training, around.device)?,
             Some(mut twin) => {
-                let of_twin = fit((lessons.reader, network), twin.as_mut(), (&solver, lessons.seed), around)?;
-                test_accuracy(&of_twin, network.image_size(), twin.as_ref(), training, around.device)?
+                let (stand_in, _) = fit(who, twin.as_mut(), (&solver, lessons.seed), of_twin, around)?;
+                test_accuracy(&stand_in, network.image_size(), twin.as_ref(), training, around.device)?
             }
         };
         let description = describe(lessons, training);
@@ -234,26 +251,41 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Trains a classifier from its first weights: they, and which units are dropped, depend on the seed; which images a
-/// step shows is the material's own affair.
+/// Trains a classifier from its first weights, or goes on from what is kept of it half way: they, and which units are
+/// dropped, depend on the seed; which images a step shows is the material's own affair. Gives the seconds it took, too,
+/// over all sittings.
+///
+/// What `half_way` keeps is for the caller to delete: a complete classifier is kept too, until it lies in its own place.
 ///
 /// # Errors
-/// When images cannot be gathered, the loss is no number, or the user interrupts.
+/// When images cannot be gathered, the loss is no number, what is kept is broken or cannot be written, or the user
+/// interrupts.
 pub(crate) fn fit(
     (reader, network): (&str, &ClassifierConfig),
     material: &mut dyn Material,
     (solver, seed): (&Solver, u64),
+    half_way: Option<&HalfWay>,
     around: Surroundings,
-) -> Result<Classifier> {
+) -> Result<(Classifier, f64)> {
     let judge = start(network, Params::new(around.device), seed)?;
     let mut adam = optimiser(judge.params(), (solver.beta1, solver.beta2))?;
     let mut gradients = GradientBuffers::new(&judge.params().vars());
-    let mut line = ProgressLine::start(reader, 0, solver.steps, around.quiet);
-    let started = std::time::Instant::now();
-    for step in 0..solver.steps {
-        if around.interrupt.load(Ordering::Relaxed) {
-            return Err(Error::ClassifierInterrupted { reader: reader.to_owned(), step, steps: solver.steps });
-        }
+    let (first, seconds_before) = match half_way {
+        Some(half_way) => half_way.resume(&judge, &mut adam, around.commit)?,
+        None => (0, 0.0),
+    };
+    if first > 0 && !around.quiet {
+        eprintln!("{reader}: going on from step {first} of {}", solver.steps);
+    }
+    let keep = |adam: &Adam, step: u64, seconds: f64| match half_way {
+        Some(half_way) => half_way.save((&judge, adam), (step, seconds), seed, around.commit),
+        None => Ok(()),
+    };
+    let mut line = ProgressLine::start(reader, first, solver.steps, around.quiet);
+    let started = Instant::now();
+    let seconds = || seconds_before + started.elapsed().as_secs_f64();
+    let mut kept = Instant::now();
+    for step in first..solver.steps {
         let (images, levels) = material.batch(step, solver.batch)?.tensors(network.image_size(), around.device)?;
         let mut loss = Tensor::new(0f32, around.device)?;
         let dropout = Dropout::Keyed(keyed_rng(seed, "judge dropout", step).random());
@@ -261,11 +293,6 @@ pub(crate) fn fit(
             loss = (loss + ops::softmax_cross_entropy(logits, levels)?)?;
         }
         gradients.backward(&loss)?;
-        adam.step(
-            &gradients,
-            solver.learning_rate * solver.schedule.multiplier(step, solver.steps),
-            solver.weight_decay,
-        )?;
         let loss = f64::from(loss.to_scalar::<f32>()?);
         if !loss.is_finite() {
             return Err(Error::config(
@@ -273,10 +300,31 @@ pub(crate) fn fit(
                 format!("its loss is {loss} at step {step}; check the images for values that are no numbers"),
             ));
         }
-        line.update(step + 1, loss, ((step + 1) * solver.batch as u64) as f64 / started.elapsed().as_secs_f64());
+        // Weights are kept only now that their loss is known to be a number.
+        let stop = around.interrupt.load(Ordering::Relaxed) && step > first;
+        if stop || step > first && kept.elapsed() >= half_way::EVERY {
+            keep(&adam, step, seconds())?;
+            kept = Instant::now();
+        }
+        if stop {
+            line.finish(&format!("stopped at step {step}"));
+            let is_kept = half_way.is_some();
+            return Err(Error::ClassifierInterrupted { reader: reader.to_owned(), step, steps: solver.steps, is_kept });
+        }
+        adam.step(
+            &gradients,
+            solver.learning_rate * solver.schedule.multiplier(step, solver.steps),
+            solver.weight_decay,
+        )?;
+        let done = step + 1 - first;
+        line.update(step + 1, loss, (done * solver.batch as u64) as f64 / started.elapsed().as_secs_f64());
     }
-    line.finish(&format!("{} steps in {:.0} s", solver.steps, started.elapsed().as_secs_f64()));
-    Ok(judge)
+    let seconds = seconds();
+    if first < solver.steps {
+        keep(&adam, solver.steps, seconds)?;
+        line.finish(&format!("{} steps in {seconds:.0} s", solver.steps));
+    }
+    Ok((judge, seconds))
 }
 
 fn describe(lessons: &Lessons, training: &JudgeTraining) -> String {

@@ -68,6 +68,30 @@ fn figures(
     Ok(std::fs::read(dir.metrics())?)
 }
 
+static STOP: AtomicBool = AtomicBool::new(true);
+
+/// Ctrl-C at every step, and the same command again: the figures are those of a run in one piece, and nothing but the
+/// complete classifier stays in the cache.
+#[test]
+fn a_run_that_is_stopped_at_every_step_ends_in_the_same_figures() -> Outcome {
+    let (whole, pieces) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let overrides = ["steps=3", "batch=4"];
+    let name = "classifier-alone-4emo-split";
+    let expected = figures(name, &overrides, whole.path(), &[0])?;
+    let experiment = resolve(name, "smoke", &overrides)?;
+    let data = data(&experiment, pieces.path())?;
+    let stopped = Options { interrupt: &STOP, ..options(pieces.path(), &[0]) };
+    for step in 1..3 {
+        let message =
+            classification::run(&experiment, &data, &stopped).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(message.contains(&format!("stopped at step {step} of 3")) && message.contains("to go on"), "{message}");
+    }
+    let dir = classification::run(&experiment, &data, &stopped)?;
+    assert_eq!(std::fs::read(dir.metrics())?, expected);
+    assert_eq!(std::fs::read_dir(pieces.path().join("cache/classifiers"))?.count(), 1);
+    Ok(())
+}
+
 #[test]
 fn every_file_resolves_in_every_profile_and_its_arms_take_equal_steps() -> Outcome {
     let catalogue = catalogue();

@@ -17,7 +17,7 @@ use crate::checkpoint::RunFiles;
 use crate::cooperation;
 use crate::dataset::Data;
 use crate::evaluate::{self, Subject};
-use crate::judging::{Lesson, Material, Solver, classify, fit, heads, sha256_of_set};
+use crate::judging::{HalfWay, Lesson, Material, Solver, classify, fit, heads, sha256_of_set};
 use crate::reproduce::Options;
 use crate::results_folder::{Figures, OpenResults, Started, Subjects};
 use crate::run_config::{DataConfig, RunConfig};
@@ -227,6 +227,7 @@ pub fn forget(experiment: &Classification, data: &Data, options: &Options) -> Re
         std::fs::remove_file(&path)
             .or_else(train::missing_is_fine)
             .map_err(|e| Error::file(&path, format!("cannot be deleted ({e})")))?;
+        HalfWay::of(&path, &planned.run.hash()?).delete()?;
         if let Some(run) = &planned.generator {
             let files = RunFiles::new(&cache, &run.model, run.seed, &run.hash()?);
             files.delete()?;
@@ -288,7 +289,7 @@ pub fn estimate(
                     let mut stand = Stand { size: network.image_size(), n_reads: network.factors().len() };
                     let solver = Solver { steps: TIMED_STEPS, ..planned.run.solver.clone() };
                     let started = Instant::now();
-                    fit(("timed", network), &mut stand, (&solver, planned.seed), around)?;
+                    fit(("timed", network), &mut stand, (&solver, planned.seed), None, around)?;
                     started.elapsed().as_secs_f64() / TIMED_STEPS as f64
                 }
             };

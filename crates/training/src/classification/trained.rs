@@ -1,14 +1,13 @@
 //! Classifiers by their hash in the cache: one that was trained is trained no more.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use multigen_measure::Commit;
 use multigen_models::{Classifier, ClassifierConfig, Params};
 use serde::{Deserialize, Serialize};
 
 use super::augment::Classical;
-use crate::judging::{Material, Solver, fit, record, save, start};
+use crate::judging::{HalfWay, Material, Solver, fit, record, save, start};
 use crate::run_config::short_hash;
 use crate::train::Surroundings;
 use crate::{Error, Result};
@@ -90,10 +89,12 @@ impl ClassifierRun {
             return Ok((classifier, record));
         }
         let mut material = material()?;
-        let started = Instant::now();
-        let classifier = fit((label, &self.network), material.as_mut(), (&self.solver, self.seed), around)?;
-        let record = Record { seconds: started.elapsed().as_secs_f64(), commit: around.commit.cloned() };
+        let half_way = HalfWay::of(&path, &self.hash()?);
+        let (solver, who) = ((&self.solver, self.seed), (label, &self.network));
+        let (classifier, seconds) = fit(who, material.as_mut(), solver, Some(&half_way), around)?;
+        let record = Record { seconds, commit: around.commit.cloned() };
         save(&path, &classifier, &record)?;
+        half_way.delete()?;
         Ok((classifier, record))
     }
 }
