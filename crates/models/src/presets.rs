@@ -372,13 +372,10 @@ pub fn classifier(name: &str) -> Result<AlexNetConfig> {
 /// # Errors
 /// When no classifier carries that name, or its layers do not fit images of that size.
 pub fn classifier_for(name: &str, factors: &[Levels], size: usize) -> Result<ClassifierConfig> {
+    check_classifier(name)?;
     let config = match name {
         JUDGE => return Ok(ClassifierConfig::Judge(JudgeConfig { image_size: size, heads: factors.to_vec() })),
         COMPACT_CLASSIFIER => compact_classifier(factors, size),
-        _ if !CLASSIFIERS.contains(&name) => {
-            let known = [&[COMPACT_CLASSIFIER, JUDGE], &CLASSIFIERS[..]].concat().join(", ");
-            return Err(Error::UnknownNetwork { name: name.to_owned(), known });
-        }
         preset => {
             let preset = classifier(preset)?;
             let narrowest = preset.heads.iter().map(|head| head.fc6).min().unwrap_or(preset.fc7);
@@ -392,6 +389,18 @@ pub fn classifier_for(name: &str, factors: &[Levels], size: usize) -> Result<Cla
     };
     config.validate(name)?;
     Ok(ClassifierConfig::AlexNet(config))
+}
+
+/// Refuses a name that no classifier of [`classifier_for`] carries.
+///
+/// # Errors
+/// With the names that there are.
+pub fn check_classifier(name: &str) -> Result<()> {
+    let known = [&[COMPACT_CLASSIFIER, JUDGE], &CLASSIFIERS[..]].concat();
+    if known.contains(&name) {
+        return Ok(());
+    }
+    Err(Error::UnknownNetwork { name: name.to_owned(), known: known.join(", ") })
 }
 
 /// The research's shape of classifier at a quarter of its widths: a head per factor, for square images of `size` pixels.

@@ -18,7 +18,7 @@ use multigen_ops as ops;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use crate::judging::{Images, JudgeTraining, Lessons, OF_ONE_SET, TrainedJudge, heads, judge_network};
+use crate::judging::{Images, JudgeTraining, Lessons, OF_ONE_SET, TrainedJudge, heads};
 use crate::run_config::{RunConfig, SetConfig};
 use crate::train::Surroundings;
 use crate::{Error, Result};
@@ -33,9 +33,9 @@ pub struct Cooperation {
     /// How it is trained on real training images beforehand; without, it starts at random.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pretraining: Option<JudgeTraining>,
-    /// Its network.
-    #[serde(default)]
-    pub network: CooperatingNetwork,
+    /// Its network, by a name of [`presets::classifier_for`].
+    #[serde(default = "compact")]
+    pub network: String,
     /// Whether it is pretrained on all images, those held out from the generator among them, as the research's was: what a
     /// generator gains from it on held-out combinations is then no generalisation of its own.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -49,20 +49,15 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// The network of a classifier that takes part.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CooperatingNetwork {
-    /// The research's multi-task AlexNet at widths for two CPU cores.
-    #[default]
-    AlexnetCompact,
-    /// The judge's network, trained apart from any judge: strides for pooling, no dropout.
-    Judge,
+fn compact() -> String {
+    presets::COMPACT_CLASSIFIER.to_owned()
 }
 
 impl Cooperation {
     /// Every rule that holds of a classifier's part.
     pub(crate) fn validate(&self, file: &str) -> Result<()> {
+        presets::check_classifier(&self.network)
+            .map_err(|e| Error::config(file, format!("cooperation.network: {e}")))?;
         match &self.pretraining {
             Some(pretraining) => pretraining.solver().validate(&format!("{file}, cooperation.pretraining")),
             None if self.leaking => Err(Error::config(
@@ -223,15 +218,7 @@ pub(crate) fn network(config: &SetConfig, cooperation: &Cooperation, set: &Image
     }
     let read: Vec<&str> =
         known.into_iter().filter(|name| !cooperation.without.iter().any(|left| left == name)).collect();
-    let heads = heads(&set.factors, &read)?;
-    Ok(match cooperation.network {
-        CooperatingNetwork::Judge => judge_network(set.height, heads),
-        CooperatingNetwork::AlexnetCompact => {
-            let network = presets::compact_classifier(&heads, set.height);
-            network.validate(presets::COMPACT_CLASSIFIER)?;
-            ClassifierConfig::AlexNet(network)
-        }
-    })
+    Ok(presets::classifier_for(&cooperation.network, &heads(&set.factors, &read)?, set.height)?)
 }
 
 /// The imagined combinations of a step: per factor n levels, every level as likely as any other.
@@ -315,8 +302,8 @@ mod tests {
             seed: 0,
         };
         let sees = |leaking: bool| -> std::result::Result<(bool, String), Box<dyn std::error::Error>> {
-            let pretraining = JudgeTraining { steps: 1, batch: 4, learning_rate: 1e-3, test_images: 4 };
-            let network = CooperatingNetwork::AlexnetCompact;
+            let pretraining = JudgeTraining { steps: 1, batch: 4, learning_rate: 1e-3, test_images: 4, solver: None };
+            let network = presets::COMPACT_CLASSIFIER.to_owned();
             let cooperation = Cooperation { pretraining: Some(pretraining), network, leaking, without: Vec::new() };
             let lessons = lessons(&run, &cooperation, &set, &split)?;
             let mut material = (lessons.material)()?;
@@ -333,8 +320,8 @@ mod tests {
 
         // Every seed has a pretraining of its own, and none has the judges' seed.
         let of_seed = |seed| -> std::result::Result<(u64, String), Box<dyn std::error::Error>> {
-            let pretraining = JudgeTraining { steps: 1, batch: 4, learning_rate: 1e-3, test_images: 4 };
-            let network = CooperatingNetwork::Judge;
+            let pretraining = JudgeTraining { steps: 1, batch: 4, learning_rate: 1e-3, test_images: 4, solver: None };
+            let network = presets::JUDGE.to_owned();
             let cooperation =
                 Cooperation { pretraining: Some(pretraining), network, leaking: false, without: Vec::new() };
             let lessons = lessons(&RunConfig { seed, ..run.clone() }, &cooperation, &set, &split)?;
@@ -354,7 +341,7 @@ mod tests {
         let config = toml::from_str::<DataConfig>("set = { digits = { transforms = 6 } }")?.set;
         let heads = |without: &[&str]| {
             let without = without.iter().map(|&name| name.to_owned()).collect();
-            let network = CooperatingNetwork::Judge;
+            let network = presets::JUDGE.to_owned();
             super::network(&config, &Cooperation { pretraining: None, network, leaking: false, without }, &set)
                 .map(|network| network.factors())
         };

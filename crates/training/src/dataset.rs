@@ -416,7 +416,7 @@ mod tests {
         let n_files = || std::fs::read_dir(&folder).unwrap().count();
         let interrupt = AtomicBool::new(false);
         let around = Surroundings { device: &Device::Cpu, interrupt: &interrupt, quiet: true, commit: None };
-        let training = JudgeTraining { steps: 1, batch: 2, learning_rate: 1e-3, test_images: 8 };
+        let training = JudgeTraining { steps: 1, batch: 2, learning_rate: 1e-3, test_images: 8, solver: None };
         let judge = || TrainedJudge::get(&data.lessons().unwrap(), &training, cache, around).unwrap();
         // The generators' images are drawn; the judge adds sessions A, B and C in one file and session D in another.
         assert_eq!(n_files(), 1);

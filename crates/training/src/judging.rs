@@ -53,31 +53,53 @@ pub struct JudgeTraining {
     pub learning_rate: f64,
     /// At most so many test images measure its accuracy.
     pub test_images: usize,
+    /// The rest of its solver, where it is another than the judges'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub solver: Option<SolverRest>,
+}
+
+/// What a solver has beside its steps, batch and learning rate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SolverRest {
+    /// Adam's decay of the first moment.
+    pub beta1: f64,
+    /// Adam's decay of the second moment.
+    pub beta2: f64,
+    /// L2 weight decay, added to the gradient as Caffe does.
+    pub weight_decay: f64,
+    /// How the rate changes.
+    pub schedule: Schedule,
 }
 
 impl JudgeTraining {
     /// The judge of a profile for images of this size: one of a few steps for `smoke`, else the same one for all.
     pub fn new(profile: &str, image_size: usize) -> Self {
         match profile {
-            "smoke" => Self { steps: 40, batch: 64, learning_rate: 2e-3, test_images: 500 },
+            "smoke" => Self { steps: 40, batch: 64, learning_rate: 2e-3, test_images: 500, solver: None },
             // Larger images are fewer in all sets, and six times the work each.
-            _ if image_size > 32 => Self { steps: 600, batch: 64, learning_rate: 1e-3, test_images: 10_000 },
-            _ => Self { steps: 1000, batch: 128, learning_rate: 2e-3, test_images: 10_000 },
+            _ if image_size > 32 => Self::on_images(600),
+            _ => Self { steps: 1000, batch: 128, learning_rate: 2e-3, test_images: 10_000, solver: None },
         }
+    }
+
+    /// So many steps on images larger than handwriting.
+    pub fn on_images(steps: u64) -> Self {
+        Self { steps, batch: 64, learning_rate: 1e-3, test_images: 10_000, solver: None }
     }
 }
 
 impl JudgeTraining {
     pub(crate) fn solver(&self) -> Solver {
-        Solver {
-            steps: self.steps,
-            batch: self.batch,
-            learning_rate: self.learning_rate,
+        let rest = self.solver.clone().unwrap_or(SolverRest {
             beta1: 0.9,
             beta2: 0.99,
             weight_decay: 1e-4,
             schedule: Schedule::Cosine { warmup_steps: 50 },
-        }
+        });
+        let SolverRest { beta1, beta2, weight_decay, schedule } = rest;
+        let Self { steps, batch, learning_rate, .. } = *self;
+        Solver { steps, batch, learning_rate, beta1, beta2, weight_decay, schedule }
     }
 }
 

@@ -13,7 +13,7 @@ use multigen_models::layers::Upsampling;
 use multigen_models::{Activation, GeneratorConfig, Params, presets};
 use multigen_training::adversarial::{Adversarial, AdversarialLoss, Regularisation};
 use multigen_training::checkpoint::{self, RunFiles};
-use multigen_training::cooperation::{CooperatingNetwork, Cooperation};
+use multigen_training::cooperation::Cooperation;
 use multigen_training::judging::JudgeTraining;
 use multigen_training::phases::Phase;
 use multigen_training::run_config::{DataConfig, Reconstruction, RunConfig, TrainingConfig};
@@ -142,10 +142,10 @@ fn cooperating() -> RunConfig {
     let mut config = config(6);
     config.training.phases =
         vec![phase("alone", 0.25, 0.0, false), phase("fixed", 0.375, 5.0, false), phase("flexible", 0.375, 1.0, true)];
-    let pretraining = JudgeTraining { steps: 2, batch: 8, learning_rate: 1e-3, test_images: 8 };
+    let pretraining = JudgeTraining { steps: 2, batch: 8, learning_rate: 1e-3, test_images: 8, solver: None };
     config.training.cooperation = Some(Cooperation {
         pretraining: Some(pretraining),
-        network: CooperatingNetwork::AlexnetCompact,
+        network: "alexnet-compact".to_owned(),
         leaking: false,
         without: Vec::new(),
     });

@@ -27,7 +27,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     results.check_writable()?;
     let commit = provenance::commit(&arguments.places.root()?);
     let around = Surroundings { device: &device, interrupt: interrupt::flag()?, quiet: false, commit: commit.as_ref() };
-    let training = JudgeTraining { steps: arguments.steps, batch: 64, learning_rate: 1e-3, test_images: 10_000 };
+    let training = JudgeTraining::on_images(arguments.steps);
     let mut sizes = Vec::new();
     for &size in &arguments.sizes {
         sizes.push((size, faces_check::check(size, &training, around)?));

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::augment::Classical;
-use crate::cooperation::CooperatingNetwork;
 use crate::experiment::{About, Catalogue, PAPER, Request, one_line, own_name, parse_override, set_path};
 use crate::judging::Solver;
 use crate::phases;
@@ -447,10 +446,7 @@ impl Classification {
                     .to_owned(),
             );
         }
-        let network = match cooperation.network {
-            CooperatingNetwork::AlexnetCompact => presets::COMPACT_CLASSIFIER,
-            CooperatingNetwork::Judge => presets::JUDGE,
-        };
+        let network = cooperation.network.as_str();
         let pretraining = cooperation.pretraining.as_ref().map_or(0, |pretraining| pretraining.steps);
         let learns = |step: &u64| {
             phases::place(&training.phases, *step, training.steps).is_some_and(|place| place.phase.classifier_learns)
