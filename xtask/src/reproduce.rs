@@ -1,15 +1,15 @@
 //! `cargo xtask reproduce NAME…`
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::Result;
 use clap::Args;
 use multigen_training::dataset::{Data, Sources};
+use multigen_training::estimate::{Estimated, Known};
 use multigen_training::experiment::DEFAULT_PROFILE;
-use multigen_training::reproduce::{self, Options};
-use multigen_training::{AnyExperiment, Catalogue, Request, classification, device, progress};
+use multigen_training::reproduce::Options;
+use multigen_training::{AnyExperiment, Catalogue, Request, device, progress};
 
 use crate::workspace::{self, Places};
 use crate::{interrupt, report};
@@ -169,11 +169,11 @@ fn takes_long(profile: &str) -> bool {
 
 /// Prints what would be trained and how long it would take here.
 fn announce(experiments: &[AnyExperiment], data: &[Rc<Data>], options: &Options) -> Result<()> {
-    let mut known = BTreeMap::new();
+    let mut known = Known::new();
     let mut total = 0.0;
     for (experiment, data) in experiments.iter().zip(data) {
         eprintln!("{} ({} profile): {}", experiment.name(), experiment.profile(), experiment.about().question);
-        let mut say = |what: String, complete: bool, seconds: f64| {
+        for Estimated { what, complete, seconds } in experiment.estimate(data, options, &mut known)? {
             let cost = match (complete, seconds > 0.0) {
                 (true, _) => "trained already".to_owned(),
                 (false, true) => format!("about {}", progress::duration_text(seconds)),
@@ -181,21 +181,6 @@ fn announce(experiments: &[AnyExperiment], data: &[Rc<Data>], options: &Options)
             };
             eprintln!("  {what}, {cost}");
             total += seconds;
-        };
-        match experiment {
-            AnyExperiment::Generation(experiment) => {
-                for (run, seconds) in reproduce::estimate(experiment, data, options, &mut known)? {
-                    let (model, seed, training) = (&run.config.model, run.config.seed, &run.config.training);
-                    let what = format!("{model} seed {seed}: {} steps of {}", training.steps, training.batch);
-                    say(what, run.complete, seconds);
-                }
-            }
-            AnyExperiment::Classification(experiment) => {
-                for (run, seconds) in classification::estimate(experiment, data, options, &mut known)? {
-                    let (steps, batch) = (run.solver().steps, run.solver().batch);
-                    say(format!("{}: {steps} steps of {batch}", run.label()), run.complete, seconds);
-                }
-            }
         }
     }
     eprintln!(

@@ -244,16 +244,19 @@ fn a_dry_run_says_what_would_be_trained_and_trains_nothing() {
     let own = tempfile::tempdir().unwrap();
     let results = own.path().join("results");
     let text = succeeded(&reproduce(&results, &["--dry-run", "--seeds", "2"]));
-    says(
-        &text,
-        &["operator-affine seed 0: 4 steps of 8, about", "operator-affine seed 1: 4 steps of 8", "in all about"],
-    );
+    let runs = ["operator-affine seed 0: 4 steps of 8, about", "operator-affine seed 1: 4 steps of 8"];
+    says(&text, &[&["judge: 40 steps of 64, about"], &runs[..], &["in all about"]].concat());
+    // A classifier that two arms share is counted once.
+    let cooperative = ["reproduce", "digits-cooperative", "--profile", "smoke", "--dry-run", "--results"];
+    let text = succeeded(&xtask([&cooperative[..], &[results.to_str().unwrap()]].concat()));
+    let pretraining = |arm: &str| format!("digits-v2+{arm} seed 0, its classifier: 10 steps of 16, ");
+    says(&text, &[&(pretraining("fixed") + "about"), &(pretraining("flexible") + "shares a run above")]);
     let text = succeeded(&reproduce(&results, &["--dry-run", "--seeds", "2", "--first-seed", "5"]));
     says(&text, &["operator-affine seed 5: 4", "operator-affine seed 6: 4"]);
     assert!(!text.contains("seed 0") && !text.contains("seed 7"), "{text}");
     assert!(!results.exists());
     let text = succeeded(&reproduce(finished(), &["--dry-run"]));
-    says(&text, &["4 steps of 8, trained already", "in all about 0 s"]);
+    says(&text, &["judge: 40 steps of 64, trained already", "4 steps of 8, trained already", "in all about 0 s"]);
 }
 
 #[test]

@@ -11,7 +11,6 @@ use multigen_measure::{Commit, DiagnosticRow, EvaluationRow};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use crate::train::missing_is_fine;
 use crate::{Error, Result};
 
 /// One step of a run's history.
@@ -181,6 +180,29 @@ pub fn load_weights(path: &Path, config_hash: &str) -> Result<HashMap<String, Te
         });
     }
     candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).map_err(|e| broken(&e))
+}
+
+/// Makes a folder with those above it, where it is missing.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn make_folder(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path)
+        .map_err(|e| Error::file(path, format!("cannot be made ({e}); free the disk or check its permissions")))
+}
+
+/// Deletes a file, if there is one.
+///
+/// # Errors
+/// When it cannot be deleted.
+pub(crate) fn delete_file(path: &Path) -> Result<()> {
+    std::fs::remove_file(path)
+        .or_else(missing_is_fine)
+        .map_err(|e| Error::file(path, format!("cannot be deleted ({e})")))
+}
+
+fn missing_is_fine(error: std::io::Error) -> std::io::Result<()> {
+    if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 /// The files of one run.

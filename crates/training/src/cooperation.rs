@@ -18,6 +18,7 @@ use multigen_ops as ops;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
+use crate::estimate::{Estimated, Known};
 use crate::judging::{Images, JudgeTraining, Lessons, OF_ONE_SET, TrainedJudge, heads};
 use crate::run_config::{RunConfig, SetConfig};
 use crate::train::Surroundings;
@@ -83,7 +84,7 @@ impl Cooperation {
             true => String::new(),
             false => format!(", without a head for {}", self.without.join(", ")),
         };
-        format!("A classifier takes part, {start}{without}.")
+        format!("A classifier ({}) takes part, {start}{without}.", self.network)
     }
 }
 
@@ -116,6 +117,34 @@ impl Cooperating {
         let learns = run.training.classifier_learns();
         let classifier = trained.network(&lessons.network, params(learns, around.device))?;
         Ok(Self { classifier, learns, pretrained: Some(trained.record) })
+    }
+
+    /// How long its pretraining would take, if it has one.
+    ///
+    /// # Errors
+    /// As [`TrainedJudge::estimate`].
+    pub(crate) fn estimate(
+        run: &RunConfig,
+        cooperation: &Cooperation,
+        (set, split): (&ImageSet, &Split),
+        cache: &Path,
+        around: Surroundings,
+        known: &mut Known,
+    ) -> Result<Option<Estimated>> {
+        let Some(pretraining) = &cooperation.pretraining else { return Ok(None) };
+        let lessons = lessons(run, cooperation, set, split)?;
+        TrainedJudge::estimate(&lessons, pretraining, cache, around, known).map(Some)
+    }
+
+    /// Deletes what was pretrained for a run from the cache.
+    ///
+    /// # Errors
+    /// When a file cannot be deleted.
+    pub(crate) fn forget(run: &RunConfig, set: &ImageSet, cache: &Path, device: &Device) -> Result<()> {
+        let Some(cooperation) = &run.training.cooperation else { return Ok(()) };
+        let Some(pretraining) = &cooperation.pretraining else { return Ok(()) };
+        let split = Split::new(&set.factors, &set.combinations, &run.data.held_out)?;
+        TrainedJudge::forget(&lessons(run, cooperation, set, &split)?, pretraining, cache, device)
     }
 
     /// One at random, by the run's seed.

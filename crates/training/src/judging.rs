@@ -12,7 +12,7 @@ mod lessons;
 mod solver;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -34,6 +34,8 @@ pub(crate) use self::kept::{record, save};
 pub(crate) use self::lessons::heads;
 pub use self::lessons::{Lesson, Lessons, Material};
 pub use self::solver::Solver;
+use crate::checkpoint;
+use crate::estimate::{Estimated, Known};
 use crate::learners::optimiser;
 use crate::progress::ProgressLine;
 use crate::run_config::short_hash;
@@ -49,7 +51,7 @@ pub struct JudgeTraining {
     pub steps: u64,
     /// Images per update.
     pub batch: usize,
-    /// Learning rate at the start of its cosine.
+    /// Base learning rate.
     pub learning_rate: f64,
     /// At most so many test images measure its accuracy.
     pub test_images: usize,
@@ -87,9 +89,7 @@ impl JudgeTraining {
     pub fn on_images(steps: u64) -> Self {
         Self { steps, batch: 64, learning_rate: 1e-3, test_images: 10_000, solver: None }
     }
-}
 
-impl JudgeTraining {
     pub(crate) fn solver(&self) -> Solver {
         let rest = self.solver.clone().unwrap_or(SolverRest {
             beta1: 0.9,
@@ -163,17 +163,16 @@ impl TrainedJudge {
     /// When the data cannot be read, the cache cannot be written, or the user interrupts.
     pub fn get(lessons: &Lessons, training: &JudgeTraining, cache: &Path, around: Surroundings) -> Result<Self> {
         let network = &lessons.network;
-        let device = crate::device::kind(around.device);
-        let key = Key { training, network, lessons: &lessons.identity, device };
-        let json = serde_json::to_vec(&key).map_err(|e| Error::config("judge", e.to_string()))?;
-        let hash = short_hash(&json);
-        let path = cache.join(format!("{}-{hash}.safetensors", lessons.reader));
+        let (path, hash) = place(lessons, training, cache, around.device)?;
+        let kept = (HalfWay::of(&path, &hash), HalfWay::of_twin(&path, &hash));
         if let Some(record) = record::<JudgeRecord>(&path)? {
             let judge = start(network, Params::new(around.device), lessons.seed)?;
             judge.load_file(&path)?;
+            // Still there where a process was killed between the two.
+            kept.0.delete()?;
+            kept.1.delete()?;
             return Ok(Self { judge, record });
         }
-        let kept = (HalfWay::of(&path, &hash), HalfWay::of_twin(&path, &hash));
         let trained = Self::make(lessons, training, (Some(&kept.0), Some(&kept.1)), around)?;
         save(&path, &trained.judge, &trained.record)?;
         kept.0.delete()?;
@@ -182,6 +181,43 @@ impl TrainedJudge {
             eprintln!("{}: reads test images it never saw: {}", lessons.reader, accuracy_text(&trained.record));
         }
         Ok(trained)
+    }
+
+    /// How long it would take to train the judge, if it is not in the cache.
+    ///
+    /// # Errors
+    /// When its images cannot be gathered or a step fails.
+    pub(crate) fn estimate(
+        lessons: &Lessons,
+        training: &JudgeTraining,
+        cache: &Path,
+        around: Surroundings,
+        known: &mut Known,
+    ) -> Result<Estimated> {
+        let (path, hash) = place(lessons, training, cache, around.device)?;
+        let JudgeTraining { steps, batch, .. } = training;
+        let what = format!("{}: {steps} steps of {batch}", lessons.reader);
+        if path.exists() || known.contains_key(&hash) {
+            return Ok(Estimated { what, complete: path.exists(), seconds: 0.0 });
+        }
+        let mut material = (lessons.material)()?;
+        let solver = training.solver();
+        let step = step_seconds(&lessons.network, material.as_mut(), (&solver, lessons.seed), around, known)?;
+        let n_networks = if material.twin()?.is_some() { 2.0 } else { 1.0 };
+        let seconds = n_networks * step * *steps as f64;
+        known.insert(hash, seconds);
+        Ok(Estimated { what, complete: false, seconds })
+    }
+
+    /// Deletes the judge from the cache, and what is kept of it half way.
+    ///
+    /// # Errors
+    /// When a file cannot be deleted.
+    pub(crate) fn forget(lessons: &Lessons, training: &JudgeTraining, cache: &Path, device: &Device) -> Result<()> {
+        let (path, hash) = place(lessons, training, cache, device)?;
+        checkpoint::delete_file(&path)?;
+        HalfWay::of(&path, &hash).delete()?;
+        HalfWay::of_twin(&path, &hash).delete()
     }
 
     /// Trains and tests a judge that is not kept.
@@ -235,6 +271,39 @@ impl TrainedJudge {
         copy.params().load("classifier", &self.judge.params().tensors()?.into_iter().collect())?;
         Ok(copy)
     }
+}
+
+/// Where a judge lies in the cache, and the hash that names it.
+fn place(lessons: &Lessons, training: &JudgeTraining, cache: &Path, device: &Device) -> Result<(PathBuf, String)> {
+    let key =
+        Key { training, network: &lessons.network, lessons: &lessons.identity, device: crate::device::kind(device) };
+    let json = serde_json::to_vec(&key).map_err(|e| Error::config("judge", e.to_string()))?;
+    let hash = short_hash(&json);
+    Ok((cache.join(format!("{}-{hash}.safetensors", lessons.reader)), hash))
+}
+
+/// Seconds that a step of a classifier takes, by a few of them, once for every network and batch.
+///
+/// # Errors
+/// When the network cannot be built or a step fails.
+pub(crate) fn step_seconds(
+    network: &ClassifierConfig,
+    material: &mut dyn Material,
+    (solver, seed): (&Solver, u64),
+    around: Surroundings,
+    known: &mut Known,
+) -> Result<f64> {
+    const TIMED_STEPS: u64 = 3;
+    let kind = format!("a step of {network:?} {}", solver.batch);
+    if let Some(&seconds) = known.get(&kind) {
+        return Ok(seconds);
+    }
+    let solver = Solver { steps: TIMED_STEPS, ..solver.clone() };
+    let around = Surroundings { quiet: true, ..around };
+    let (_, seconds) = fit(("timed", network), material, (&solver, seed), None, around)?;
+    let seconds = seconds / TIMED_STEPS as f64;
+    known.insert(kind, seconds);
+    Ok(seconds)
 }
 
 /// The network with its first weights, which are the same for all that have its description and seed.
@@ -293,7 +362,7 @@ pub(crate) fn fit(
     let mut adam = optimiser(judge.params(), (solver.beta1, solver.beta2))?;
     let mut gradients = GradientBuffers::new(&judge.params().vars());
     let (first, seconds_before) = match half_way {
-        Some(half_way) => half_way.resume(&judge, &mut adam, around.commit)?,
+        Some(half_way) => half_way.resume(&judge, &mut adam, around.commit, around.quiet)?,
         None => (0, 0.0),
     };
     if first > 0 && !around.quiet {

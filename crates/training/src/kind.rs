@@ -5,6 +5,7 @@ use multigen_measure::ExperimentDir;
 use crate::Result;
 use crate::classification::{self, Classification};
 use crate::dataset::Data;
+use crate::estimate::{Estimated, Known};
 use crate::experiment::{About, Catalogue, Experiment, Request};
 use crate::reproduce::{self, Options};
 use crate::results_folder;
@@ -87,6 +88,17 @@ impl AnyExperiment {
     /// Its folder in results/.
     pub fn results_name(&self, data: &Data) -> String {
         results_folder::folder(self.name(), self.profile(), data)
+    }
+
+    /// What it would train, and how long that would take here.
+    ///
+    /// # Errors
+    /// When a network cannot be built.
+    pub fn estimate(&self, data: &Data, options: &Options, known: &mut Known) -> Result<Vec<Estimated>> {
+        match self {
+            Self::Generation(experiment) => reproduce::estimate(experiment, data, options, known),
+            Self::Classification(experiment) => classification::estimate(experiment, data, options, known),
+        }
     }
 
     /// Deletes what it trained from the cache.

@@ -36,6 +36,7 @@ pub mod dataset;
 pub mod device;
 mod diagnostics;
 pub mod error;
+pub mod estimate;
 pub mod evaluate;
 pub mod experiment;
 pub mod faces_check;

@@ -15,8 +15,10 @@ use multigen_measure::{
 use multigen_models::{GeneratorConfig, presets};
 use ndarray::Array4;
 
-use crate::checkpoint::RunFiles;
+use crate::checkpoint::{self, RunFiles};
+use crate::cooperation::Cooperating;
 use crate::dataset::Data;
+use crate::estimate::{Estimated, Known};
 use crate::evaluate::{self, Subject};
 use crate::experiment::{Experiment, preset_of};
 use crate::judging::{JudgeTraining, TrainedJudge, accuracy_text, classify};
@@ -117,7 +119,8 @@ fn network(model: &str, set: &ImageSet) -> Result<GeneratorConfig> {
     Ok(presets::generator_for(preset_of(model), &levels, set.height)?)
 }
 
-/// Deletes an experiment's runs from the cache, so that they are trained anew.
+/// Deletes an experiment's runs and their pretrained classifiers from the cache, so that they are trained anew; the judge, which
+/// all experiments share, stays.
 ///
 /// # Errors
 /// When a folder cannot be deleted.
@@ -125,24 +128,32 @@ pub fn forget(experiment: &Experiment, data: &Data, options: &Options) -> Result
     for run in plan(experiment, data, options)? {
         let files = RunFiles::new(&options.results.cache(), &run.config.model, run.config.seed, &run.hash);
         files.delete()?;
+        Cooperating::forget(&run.config, data.set(), &options.results.cache(), &options.device.0)?;
     }
     Ok(())
 }
 
-/// Seconds that an experiment's runs which are not in the cache would take, by timing a few steps of each model, and
-/// their hashes: a run that an earlier experiment of the same command trains is not counted again.
+/// How long an experiment's judge, runs and pretrained classifiers would take that are not in the cache, by timing a few steps of
+/// each kind; what an earlier experiment of the same command trains is in `known` and not counted again.
 ///
 /// # Errors
 /// When a network cannot be built.
-pub fn estimate(
-    experiment: &Experiment,
-    data: &Data,
-    options: &Options,
-    known: &mut BTreeMap<String, f64>,
-) -> Result<Vec<(PlannedRun, f64)>> {
+pub fn estimate(experiment: &Experiment, data: &Data, options: &Options, known: &mut Known) -> Result<Vec<Estimated>> {
+    let cache = options.results.cache();
+    let around = options.around(None);
+    let judge_training = JudgeTraining::new(&experiment.profile, data.set().height);
+    let mut estimates = vec![TrainedJudge::estimate(&data.lessons()?, &judge_training, &cache, around, known)?];
     let mut step_seconds: BTreeMap<String, f64> = BTreeMap::new();
-    let mut estimates = Vec::new();
     for run in plan(experiment, data, options)? {
+        let RunConfig { model, seed, training, .. } = &run.config;
+        if let Some(cooperation) = training.cooperation.as_ref().filter(|_| !run.complete) {
+            let set = data.set();
+            let split = Split::new(&set.factors, &set.combinations, &run.config.data.held_out)?;
+            let pretraining = Cooperating::estimate(&run.config, cooperation, (set, &split), &cache, around, known)?;
+            estimates.extend(
+                pretraining.map(|own| Estimated { what: format!("{model} seed {seed}, its {}", own.what), ..own }),
+            );
+        }
         let seconds = if run.complete || known.contains_key(&run.hash) {
             0.0
         } else if let Some(&seconds) = step_seconds.get(&run.config.model) {
@@ -156,7 +167,8 @@ pub fn estimate(
             step_seconds.insert(run.config.model.clone(), seconds);
             known.insert(run.hash.clone(), seconds);
         }
-        estimates.push((run, seconds));
+        let what = format!("{model} seed {seed}: {} steps of {}", training.steps, training.batch);
+        estimates.push(Estimated { what, complete: run.complete, seconds });
     }
     Ok(estimates)
 }
@@ -181,8 +193,7 @@ pub fn run(experiment: &Experiment, data: &Data, options: &Options) -> Result<Ex
     };
     let mut results = OpenResults::new(about, experiment.to_toml()?, data, options, started)?;
     let cache = options.results.cache();
-    std::fs::create_dir_all(&cache)
-        .map_err(|e| Error::file(&cache, format!("cannot be made ({e}); free the disk or check its permissions")))?;
+    checkpoint::make_folder(&cache)?;
     let commit = results.manifest.commit.clone();
     let around = options.around(commit.as_ref());
     let judge_training = JudgeTraining::new(&experiment.profile, data.set().height);

@@ -102,9 +102,7 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
     }
     remove_half_written(files.dir());
     let json = serde_json::to_vec_pretty(run).map_err(|e| Error::file(files.config(), e))?;
-    std::fs::create_dir_all(files.dir()).map_err(|e| {
-        Error::file(files.dir(), format!("cannot be made ({e}); free the disk or check its permissions"))
-    })?;
+    checkpoint::make_folder(files.dir())?;
     multigen_measure::atomic_write(&files.config(), &json)?;
 
     let mut adam = learners.optimiser(config)?;
@@ -205,7 +203,7 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
     checkpoint::save(&files.record(), &progress, &BTreeMap::new(), &BTreeMap::new(), &history)?;
     checkpoint::save_weights(&files.weights(), &hash, &learners.tensors()?)?;
     // The optimiser's state is three quarters of a checkpoint and of no use after the last step.
-    std::fs::remove_file(files.last()).or_else(missing_is_fine).map_err(|e| Error::file(files.last(), e))?;
+    checkpoint::delete_file(&files.last())?;
     line.finish(&format!(
         "{} steps in {}, loss {:.4}, {}",
         config.steps,
@@ -416,8 +414,4 @@ fn remove_half_written(dir: &Path) {
         // Only room on the disk is lost when one stays.
         std::fs::remove_file(entry.path()).ok();
     }
-}
-
-pub(crate) fn missing_is_fine(error: std::io::Error) -> std::io::Result<()> {
-    if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }

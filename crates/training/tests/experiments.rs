@@ -104,14 +104,22 @@ fn arms_differ_from_the_generator_alone_in_who_takes_part_and_in_nothing_else() 
         paper.phases.iter().map(|phase| (phase.share * paper.steps as f64, phase.classification)).collect();
     assert_eq!(phases, [(20_000.0, 0.0), (40_000.0, 500.0), (40_000.0, 1.0)]);
     // Its classifier, and how that was pretrained: the protocol of four emotions.
-    let paper = catalogue.resolve("kdef-cooperative", &request("paper"))?.training["kdef-large+fixed"].clone();
-    let cooperation = paper.cooperation.ok_or("no classifier takes part")?;
-    let Some(JudgeTraining { steps, batch, learning_rate, solver: Some(rest), .. }) = cooperation.pretraining else {
-        return Err("it is pretrained by the judges' solver".into());
-    };
-    assert_eq!((cooperation.network.as_str(), steps, batch, learning_rate), ("alexnet-multitask", 30_000, 48, 1e-4));
-    assert_eq!((rest.beta1, rest.beta2, rest.weight_decay), (0.92, 0.995, 5e-4));
-    assert_eq!(rest.schedule.multiplier(1000, steps), 0.25);
+    for arm in ["fixed", "flexible", "leaking", "imagined"] {
+        for (name, model, network) in [
+            ("kdef-cooperative", "kdef-large", "alexnet-multitask"),
+            ("digits-cooperative", "digits-v2", "alexnet-compact"),
+        ] {
+            let paper = catalogue.resolve(name, &request("paper"))?.training[&format!("{model}+{arm}")].clone();
+            let cooperation = paper.cooperation.ok_or("no classifier takes part")?;
+            let Some(JudgeTraining { steps, batch, learning_rate, solver: Some(rest), .. }) = cooperation.pretraining
+            else {
+                return Err(format!("{name} {arm} is pretrained by the judges' solver").into());
+            };
+            assert_eq!((cooperation.network.as_str(), steps, batch, learning_rate), (network, 30_000, 48, 1e-4));
+            assert_eq!((rest.beta1, rest.beta2, rest.weight_decay), (0.92, 0.995, 5e-4), "{name} {arm}");
+            assert_eq!(rest.schedule.multiplier(1000, steps), 0.25, "{name} {arm}");
+        }
+    }
     // A network that does not exist is refused with those that do.
     let overrides = vec!["digits-v2+fixed.cooperation={network=\"alexnet\"}".to_owned()];
     let stranger = catalogue.resolve("digits-cooperative", &Request { overrides, ..request("quick") });

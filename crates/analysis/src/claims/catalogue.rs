@@ -29,6 +29,8 @@ pub fn command(folder: &str, subject: Subject) -> String {
     let (name, further) = match folder {
         // The default models, and the operator that is compared with concatenation.
         "kdef-held-out-pairs" => (folder, " --set 'models.default=[\"portrait\", \"compact\", \"operator-emotion\"]'"),
+        // The weight of its classification term was chosen on the first seeds.
+        "digits-cooperative" => (folder, " --first-seed 5"),
         _ if folder.starts_with(SWEEP) => (SWEEP.trim_end_matches('-'), ""),
         _ => (folder, ""),
     };

@@ -85,9 +85,9 @@ impl<'a> Evidence<'a> {
         if manifest.profile != QUICK {
             return Ok(Looked::Missing(format!("results of {folder} are of the profile {}", manifest.profile)));
         }
-        if let Some(key) = changed(&manifest.command) {
+        if let Some(what) = changed(&manifest.command) {
             return Ok(Looked::Missing(format!(
-                "results of {folder} were made with --set {key}, and a verdict is of the experiment's file as it is"
+                "results of {folder} were made with {what}, and a verdict is of the experiment's file and data as they are"
             )));
         }
         let mut figures = Figures { command: manifest.command, ..Figures::default() };
@@ -153,14 +153,29 @@ impl Figures {
     }
 }
 
-/// The first key that `--set` changed in a command, but for the choice of the models that take part: arms that were
-/// trained in another way than the file says are no match for its claim.
+/// What a command changed of an experiment's file or data, but for the choice of the models that take part: arms that were
+/// trained in another way, or on other images, are no match for the file's claim.
 fn changed(command: &str) -> Option<String> {
-    let words = shlex::split(command).unwrap_or_default();
-    let after = words.windows(2).filter(|pair| pair[0] == "--set").map(|pair| pair[1].as_str());
-    let joined = words.iter().filter_map(|word| word.strip_prefix("--set="));
-    let keys = after.chain(joined).map(|pair| pair.split('=').next().unwrap_or(pair));
-    keys.into_iter().find(|key| *key != "models.default").map(str::to_owned)
+    let Some(words) = shlex::split(command) else { return Some("a command that cannot be read".to_owned()) };
+    let mut words = words.iter().map(|word| word.split_once('=').map_or((word.as_str(), None), |(a, b)| (a, Some(b))));
+    while let Some((flag, joined)) = words.next() {
+        match flag {
+            "--experiments" | "--mnist" => return Some(flag.to_owned()),
+            "--set" => {
+                // Either --set=KEY=VALUE or --set and then KEY=VALUE.
+                let key = match joined {
+                    Some(pair) => pair.split('=').next(),
+                    None => words.next().map(|(key, _)| key),
+                };
+                match key.map(str::trim) {
+                    None | Some("models.default") => {}
+                    Some(key) => return Some(format!("--set {key}")),
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// The mean over the images of every seed.
@@ -204,10 +219,15 @@ mod tests {
         for (command, found) in [
             ("cargo xtask reproduce e --seeds 5", None),
             ("cargo xtask reproduce e --set 'models.default=[\"a\", \"b\"]' --seeds 5", None),
-            ("cargo xtask reproduce e --set steps=5", Some("steps")),
-            ("cargo xtask reproduce e --set 'models.default=[\"a\"]' --set 'a.batch=1'", Some("a.batch")),
-            ("cargo xtask reproduce e --set=steps=5", Some("steps")),
+            ("cargo xtask reproduce e --set 'models.default = [\"a\"]'", None),
+            ("cargo xtask reproduce e --set steps=5", Some("--set steps")),
+            ("cargo xtask reproduce e --set 'models.default=[\"a\"]' --set 'a.batch=1'", Some("--set a.batch")),
+            ("cargo xtask reproduce e --set=steps=5", Some("--set steps")),
+            ("cargo xtask reproduce e --set=models.default=[]", None),
             ("cargo xtask reproduce e --set", None),
+            ("cargo xtask reproduce e --mnist mine", Some("--mnist")),
+            ("cargo xtask reproduce e --experiments=mine", Some("--experiments")),
+            ("cargo xtask reproduce 'e", Some("a command that cannot be read")),
         ] {
             assert_eq!(changed(command).as_deref(), found, "{command}");
         }

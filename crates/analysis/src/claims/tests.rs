@@ -289,6 +289,9 @@ fn an_accuracy_that_nothing_can_surpass_decides_nothing() {
         })
         .collect();
     assert_eq!(finding(against.clone(), &fallen).verdict, Verdict::NotSupported);
+    // As many read wrong by both under every seed: nothing is told, though the interval 0 to 0 lies at the null.
+    let tied: Rows = rows.iter().cloned().map(|row| (row.0, row.1, row.2, row.3, row.4, row.5.min(0.9))).collect();
+    assert!(matches!(finding(against.clone(), &tied).verdict, Verdict::Beside(reason) if reason.contains("as many")));
     // One image of one seed that is read wrong, and it can be surpassed.
     rows[1].5 = 0.0;
     assert_eq!(finding(against, &rows).verdict, Verdict::Inconclusive);

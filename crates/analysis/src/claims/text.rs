@@ -17,8 +17,9 @@ pub const RULE: [&str; 5] = [
      on the other side or at the null; inconclusive when it contains the null. With fewer than 5 seeds there is no verdict.",
     "A claim is supported by a generator when all of its conditions are; one that is not supported decides against it. What \
      stands beside decides nothing. A difference of accuracies where the reference is right in every image of every seed, so \
-     that nothing could surpass it, decides only where the arm is clearly worse.",
-    "Figures are of the profile quick alone, two CPU cores within minutes; each experiment's report says what differs from \
+     that nothing could surpass it, decides only where the arm is clearly worse; one that is nothing under every seed decides nothing.",
+    "Figures are of the profile quick alone, two CPU cores within minutes, of the experiment's file and data as they are (no \
+     --set but for the choice of models, no --experiments, no --mnist); each experiment's report says what differs from \
      the research's solver. Faces are drawn, and verdicts on them read on drawn faces; photographs have rows of their own \
      where the user has results of them.",
     "The best baseline is the one with the highest mean; where that is the nearest training image, it was chosen by looking at \

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use multigen_measure::{MEAN_PERSON, MOUTH_ASYMMETRY, MOUTH_OPENING, MOUTH_READ};
+use multigen_measure::{ACCURACY, MEAN_PERSON, MOUTH_ASYMMETRY, MOUTH_OPENING, MOUTH_READ};
 
 use super::catalogue::{SEEDS_NEEDED, command};
 use super::claim::{Case, Condition, Measure, Quantity, Side, Standing, Subject, Whose};
@@ -163,7 +163,7 @@ fn find(condition: &Condition, subject: Subject, evidence: &mut Evidence) -> Res
     finding.made_by = Some(figures.command.clone());
     let measured = Measured { figures, sets: condition.sets };
     let Some(best) = measured.best_of(&condition.quantity) else {
-        let reason = format!("no baseline has `{}`", finding.metric);
+        let reason = format!("no baseline has \"{}\"", metric_heading(finding.metric));
         return without(finding, reason);
     };
     finding.what = condition.quantity.describe(best);
@@ -186,6 +186,9 @@ fn find(condition: &Condition, subject: Subject, evidence: &mut Evidence) -> Res
                 // What cannot rise can still fall: a loss decides.
                 (Verdict::Supported | Verdict::Inconclusive, Some(reason)) => Verdict::Beside(reason),
                 (Verdict::NotSupported, Some(reason)) if interval.1 >= condition.null => Verdict::Beside(reason),
+                (Verdict::NotSupported, None) if interval == (0.0, 0.0) && is_of_accuracies(&condition.quantity) => {
+                    Verdict::Beside("both read as many images right under every seed".to_owned())
+                }
                 (verdict, _) => verdict,
             }
         }
@@ -327,14 +330,19 @@ impl<'a> Measured<'a> {
 
     /// Why a difference of accuracies decides nothing: the reference has every image right under every seed.
     fn cannot_rise(&self, quantity: &Quantity) -> Option<String> {
-        let Quantity::Difference(a, b) = quantity else { return None };
-        let is_accuracy = a.metric.starts_with("judge_") || a.metric.starts_with("accuracy_");
+        let Quantity::Difference(_, b) = quantity else { return None };
         let reference = self.images(b, None);
         let all_right =
             !reference.is_empty() && reference.values().flat_map(BTreeMap::values).all(|value| *value == 1.0);
-        (is_accuracy && a.metric == b.metric && all_right)
+        (is_of_accuracies(quantity) && all_right)
             .then(|| "the reference is right in every image of every seed and cannot be surpassed".to_owned())
     }
+}
+
+/// Whether it is a difference of one accuracy.
+fn is_of_accuracies(quantity: &Quantity) -> bool {
+    let Quantity::Difference(a, b) = quantity else { return false };
+    a.metric == b.metric && (a.metric.starts_with("judge_") || a.metric.starts_with(ACCURACY))
 }
 
 fn at(images: &Images, seed: u64, image: &str) -> Option<f64> {

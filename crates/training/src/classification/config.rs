@@ -468,7 +468,7 @@ impl Classification {
             }
             if arm.generated > 0.0 || arm.classical.is_some() || arm.rotations || !arm.real {
                 return wrong(format!(
-                    "arm {name} is cooperative: expected neither real, rotations, classical nor generated beside it"
+                    "arm {name} is cooperative: expected real = true, and neither rotations, classical nor generated beside it"
                 ));
             }
         }

@@ -1,7 +1,6 @@
 //! An experiment on classifiers from its file to its results folder: train (or reuse) every classifier, test, write.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use multigen_data::{ImageSet, Split};
 use multigen_measure::{self as measure, ACCURACY, ConfusionRow, ExperimentDir, MetricRow, ModelRecord};
@@ -13,11 +12,12 @@ use super::pool::Pool;
 use super::test_sets::{self, TestSet};
 use super::trained::{ClassifierRun, LearnsFrom};
 use super::{Arm, Classification};
-use crate::checkpoint::RunFiles;
-use crate::cooperation;
+use crate::checkpoint::{self, RunFiles};
+use crate::cooperation::{self, Cooperating};
 use crate::dataset::Data;
+use crate::estimate::{Estimated, Known};
 use crate::evaluate::{self, Subject};
-use crate::judging::{HalfWay, Lesson, Material, Solver, classify, fit, heads, sha256_of_set};
+use crate::judging::{HalfWay, Lesson, Material, Solver, classify, heads, sha256_of_set, step_seconds};
 use crate::reproduce::Options;
 use crate::results_folder::{Figures, OpenResults, Started, Subjects};
 use crate::run_config::{DataConfig, RunConfig};
@@ -51,11 +51,6 @@ impl PlannedClassifier {
     /// Whether it learns beside a generator.
     fn cooperates(&self) -> bool {
         self.generator.is_some() && self.run.learns_from.generated.is_none()
-    }
-
-    /// How it is trained.
-    pub fn solver(&self) -> &Solver {
-        &self.run.solver
     }
 }
 
@@ -224,13 +219,14 @@ pub fn forget(experiment: &Classification, data: &Data, options: &Options) -> Re
     let cache = options.results.cache();
     for planned in plan(experiment, data, options)? {
         let path = planned.run.path(&cache)?;
-        std::fs::remove_file(&path)
-            .or_else(train::missing_is_fine)
-            .map_err(|e| Error::file(&path, format!("cannot be deleted ({e})")))?;
+        checkpoint::delete_file(&path)?;
         HalfWay::of(&path, &planned.run.hash()?).delete()?;
         if let Some(run) = &planned.generator {
             let files = RunFiles::new(&cache, &run.model, run.seed, &run.hash()?);
             files.delete()?;
+            if planned.cooperates() {
+                Cooperating::forget(run, data.set(), &cache, &options.device.0)?;
+            }
         }
     }
     Ok(())
@@ -258,8 +254,8 @@ impl Material for Stand {
     }
 }
 
-/// Seconds that an experiment's classifiers and generators which are not in the cache would take, by timing a few steps of each
-/// kind. What an earlier experiment of the same command trains is in `known` and not counted again.
+/// How long an experiment's classifiers and generators would take that are not in the cache, by timing a few steps of each
+/// kind; what an earlier experiment of the same command trains is in `known` and not counted again.
 ///
 /// # Errors
 /// When a network cannot be built.
@@ -267,40 +263,29 @@ pub fn estimate(
     experiment: &Classification,
     data: &Data,
     options: &Options,
-    known: &mut BTreeMap<String, f64>,
-) -> Result<Vec<(PlannedClassifier, f64)>> {
-    const TIMED_STEPS: u64 = 3;
-    let around = Surroundings { device: &options.device.0, interrupt: options.interrupt, quiet: true, commit: None };
-    let mut step_seconds: BTreeMap<String, f64> = BTreeMap::new();
+    known: &mut Known,
+) -> Result<Vec<Estimated>> {
+    let around = options.around(None);
     let mut estimates = Vec::new();
     for planned in plan(experiment, data, options)? {
+        let Solver { mut steps, batch, .. } = planned.run.solver;
+        let what = format!("{}: {steps} steps of {batch}", planned.label());
         let mut seconds = 0.0;
         if !planned.complete && !known.contains_key(&planned.hash) {
-            let Solver { mut steps, batch, .. } = planned.run.solver;
             if let Some(run) = planned.generator.as_ref().filter(|_| planned.cooperates()) {
                 let pretraining = run.training.cooperation.as_ref().and_then(|part| part.pretraining.as_ref());
                 steps = pretraining.map_or(0, |pretraining| pretraining.steps);
             }
-            let kind = format!("{:?} {batch}", planned.run.network);
-            let per_step = match step_seconds.get(&kind) {
-                Some(&seconds) => seconds,
-                None => {
-                    let network = &planned.run.network;
-                    let mut stand = Stand { size: network.image_size(), n_reads: network.factors().len() };
-                    let solver = Solver { steps: TIMED_STEPS, ..planned.run.solver.clone() };
-                    let started = Instant::now();
-                    fit(("timed", network), &mut stand, (&solver, planned.seed), None, around)?;
-                    started.elapsed().as_secs_f64() / TIMED_STEPS as f64
-                }
-            };
-            step_seconds.insert(kind, per_step);
-            seconds = per_step * steps as f64;
+            let network = &planned.run.network;
+            let mut stand = Stand { size: network.image_size(), n_reads: network.factors().len() };
+            let solver = (&planned.run.solver, planned.seed);
+            seconds = step_seconds(network, &mut stand, solver, around, known)? * steps as f64;
             if let Some(run) = &planned.generator {
                 seconds += generator_seconds((run, planned.cooperates()), experiment, data, options, known)?;
             }
             known.insert(planned.hash.clone(), seconds);
         }
-        estimates.push((planned, seconds));
+        estimates.push(Estimated { what, complete: planned.complete, seconds });
     }
     Ok(estimates)
 }
@@ -310,7 +295,7 @@ fn generator_seconds(
     experiment: &Classification,
     data: &Data,
     options: &Options,
-    known: &mut BTreeMap<String, f64>,
+    known: &mut Known,
 ) -> Result<f64> {
     let hash = run.hash()?;
     let files = RunFiles::new(&options.results.cache(), &run.model, run.seed, &hash);

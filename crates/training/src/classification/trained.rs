@@ -80,16 +80,18 @@ impl ClassifierRun {
         around: Surroundings,
     ) -> Result<(Classifier, Record)> {
         let path = self.path(cache)?;
+        let half_way = HalfWay::of(&path, &self.hash()?);
         if let Some(record) = record::<Record>(&path)? {
             let classifier = start(&self.network, Params::new(around.device), self.seed)?;
             classifier.load_file(&path)?;
+            // Still there where a process was killed between the two.
+            half_way.delete()?;
             if !around.quiet {
                 eprintln!("{label}: already trained ({} steps); --fresh trains it anew", self.solver.steps);
             }
             return Ok((classifier, record));
         }
         let mut material = material()?;
-        let half_way = HalfWay::of(&path, &self.hash()?);
         let (solver, who) = ((&self.solver, self.seed), (label, &self.network));
         let (classifier, seconds) = fit(who, material.as_mut(), solver, Some(&half_way), around)?;
         let record = Record { seconds, commit: around.commit.cloned() };

@@ -7,9 +7,8 @@ use multigen_measure::Commit;
 use multigen_models::Classifier;
 use multigen_ops::Adam;
 
+use crate::Result;
 use crate::checkpoint::{self, Progress};
-use crate::train::missing_is_fine;
-use crate::{Error, Result};
 
 /// How often a classifier is kept: what a killed process loses at most.
 pub(super) const EVERY: Duration = Duration::from_secs(60);
@@ -32,8 +31,8 @@ impl HalfWay {
         Self { path: path.with_extension("twin-half-way.safetensors"), hash: hash.to_owned() }
     }
 
-    /// Where a training by this commit stands; at its beginning where nothing is kept, or what is kept is another commit's:
-    /// a classifier's record names one commit.
+    /// The step and the seconds of a training by this commit; its beginning where nothing is kept, or what is kept is another
+    /// commit's: a classifier's record names one commit.
     ///
     /// # Errors
     /// When the file is broken.
@@ -42,9 +41,13 @@ impl HalfWay {
         classifier: &Classifier,
         adam: &mut Adam,
         commit: Option<&Commit>,
+        quiet: bool,
     ) -> Result<(u64, f64)> {
         let Some(kept) = checkpoint::load(&self.path, &self.hash)? else { return Ok((0, 0.0)) };
         if kept.progress.commits.first() != commit {
+            if !quiet {
+                eprintln!("{}: kept half way by another commit; it begins anew", self.path.display());
+            }
             return Ok((0, 0.0));
         }
         classifier.params().load(&self.path.display().to_string(), &kept.weights)?;
@@ -64,9 +67,7 @@ impl HalfWay {
         commit: Option<&Commit>,
     ) -> Result<()> {
         if let Some(folder) = self.path.parent() {
-            std::fs::create_dir_all(folder).map_err(|e| {
-                Error::file(folder, format!("cannot be made ({e}); free the disk or check its permissions"))
-            })?;
+            checkpoint::make_folder(folder)?;
         }
         let progress = Progress {
             config_hash: self.hash.clone(),
@@ -86,9 +87,7 @@ impl HalfWay {
     /// # Errors
     /// When the file cannot be deleted.
     pub fn delete(&self) -> Result<()> {
-        std::fs::remove_file(&self.path)
-            .or_else(missing_is_fine)
-            .map_err(|e| Error::file(&self.path, format!("cannot be deleted ({e})")))
+        checkpoint::delete_file(&self.path)
     }
 }
 
@@ -98,10 +97,13 @@ mod tests {
 
     use candle_core::Device;
     use multigen_data::randomness::keyed_rng;
+    use multigen_data::{Factor, Factors, ImageSet};
     use multigen_models::ClassifierConfig;
     use rand::RngExt;
 
-    use super::super::{Lesson, Material, Solver, fit, judge_network};
+    use crate::Error;
+
+    use super::super::{Images, JudgeTraining, Lesson, Lessons, Material, Solver, TrainedJudge, fit, judge_network};
     use super::*;
     use crate::schedule::Schedule;
     use crate::train::Surroundings;
@@ -191,6 +193,41 @@ mod tests {
         training.half_way.delete().unwrap();
         training.half_way.delete().unwrap();
         assert_eq!(training.stops_at(&commit("a")), 1);
+    }
+
+    /// A judge of one set is two networks: stopped after steps 1 and 2 of each, and complete at the fifth sitting.
+    #[test]
+    fn a_judge_and_its_twin_go_on_and_leave_one_file() {
+        let cache = tempfile::tempdir().unwrap();
+        let factors = Factors::new(vec![Factor::numbered("shape", 4), Factor::numbered("size", 5)]).unwrap();
+        let combinations: Vec<_> = factors.combinations().collect();
+        let images = (0..combinations.len() * 3 * 28 * 28).map(|i| (i % 11) as f32 / 10.0).collect();
+        let set = ImageSet { factors, channels: 3, height: 28, width: 28, images, masks: None, combinations };
+        let lessons = Lessons {
+            reader: "judge",
+            network: judge_network(28, vec![("shape".to_owned(), 4)]),
+            identity: "set".to_owned(),
+            seed: 0,
+            description: String::new(),
+            material: Box::new(|| Ok(Box::new(Images::of_one_set(&set, &["shape"])?))),
+        };
+        let training = JudgeTraining { steps: 3, batch: 4, learning_rate: 1e-3, test_images: 4, solver: None };
+        let interrupt = AtomicBool::new(true);
+        let around = Surroundings { device: &Device::Cpu, interrupt: &interrupt, quiet: true, commit: None };
+        let sitting = || TrainedJudge::get(&lessons, &training, cache.path(), around);
+        let n_files = || std::fs::read_dir(cache.path()).unwrap().count();
+        for at in [1, 2, 1, 2] {
+            let stopped = sitting().unwrap_err();
+            assert!(matches!(stopped, Error::ClassifierInterrupted { step, .. } if step == at), "{stopped}");
+        }
+        assert_eq!(n_files(), 2);
+        let judge = sitting().unwrap();
+        let whole =
+            TrainedJudge::train(&lessons, &training, Surroundings { interrupt: &AtomicBool::new(false), ..around });
+        assert_eq!((n_files(), &judge.record), (1, &whole.unwrap().record));
+        assert_eq!(sitting().unwrap().record, judge.record);
+        TrainedJudge::forget(&lessons, &training, cache.path(), &Device::Cpu).unwrap();
+        assert_eq!(n_files(), 0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use multigen_models::Classifier;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Error, Result};
+use crate::{Error, Result, checkpoint};
 
 const RECORD: &str = "record";
 
@@ -18,9 +18,7 @@ const RECORD: &str = "record";
 /// When the file cannot be written.
 pub(crate) fn save(path: &Path, classifier: &Classifier, record: &impl Serialize) -> Result<()> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| {
-            Error::file(folder, format!("cannot be made ({e}); free the disk or check its permissions"))
-        })?;
+        checkpoint::make_folder(folder)?;
     }
     let json = serde_json::to_string(record).map_err(|e| Error::file(path, e))?;
     let metadata = HashMap::from([(RECORD.to_owned(), json)]);
@@ -35,7 +33,10 @@ pub(crate) fn save(path: &Path, classifier: &Classifier, record: &impl Serialize
 /// # Errors
 /// When the file is broken.
 pub(crate) fn record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let Ok(bytes) = std::fs::read(path) else { return Ok(None) };
+    let bytes = match std::fs::read(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|e| Error::file(path, format!("cannot be read ({e})")))?,
+    };
     let broken =
         |e: &dyn Display| Error::file(path, format!("is not a whole classifier ({e}); delete it to train it anew"));
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| broken(&e))?;
