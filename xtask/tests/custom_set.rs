@@ -95,6 +95,28 @@ fn the_readme_makes_and_checks_a_set() {
     says(&summary, &["16×16"]);
 }
 
+/// The experiment files of datasets/custom/README.md, as they stand there, in seconds.
+#[test]
+fn the_examples_with_a_classifier_run_on_a_set_of_ones_own() {
+    let folder = tempfile::tempdir().unwrap();
+    stdout(&xtask(folder.path(), &["data", "example", "--out", "my-shapes"]));
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/custom/README.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for (name, found) in [
+        ("reads", ["held-out (6 images)", "accuracy: shape", "accuracy: hue"]),
+        ("cooperative", ["unseen (6 images)", "compact+fixed − compact", "classifier on real images: hue"]),
+    ] {
+        let (_, rest) = page.split_once(&format!("(`my-shapes/{name}.toml`)")).unwrap();
+        let block = rest.lines().skip(2).take_while(|line| line.is_empty() || line.starts_with("    "));
+        let text: Vec<&str> = block.map(str::trim_start).collect();
+        std::fs::write(folder.path().join(format!("my-shapes/{name}.toml")), text.join("\n")).unwrap();
+        let file = format!("my-shapes/{name}.toml");
+        stdout(&xtask(folder.path(), &["reproduce", &file, "--profile", "smoke", "--results", "results"]));
+        let summary = folder.path().join(format!("results/{name}-smoke/summary.md"));
+        says(&std::fs::read_to_string(summary).unwrap(), &found);
+    }
+}
+
 #[test]
 fn what_is_wrong_with_a_set_is_listed_and_the_command_fails() {
     let folder = tempfile::tempdir().unwrap();
