@@ -3,6 +3,7 @@
 use anyhow::Result;
 use multigen_training::Request;
 
+use crate::output;
 use crate::workspace::Places;
 
 pub fn run(places: &Places) -> Result<()> {
@@ -10,8 +11,9 @@ pub fn run(places: &Places) -> Result<()> {
     let names = catalogue.names()?;
     let width = names.iter().map(String::len).max().unwrap_or(0);
     let request = Request { profile: "quick".to_owned(), ..Request::default() };
+    let mut text = String::new();
     for name in &names {
-        println!("{name:width$}  {}", catalogue.resolve_any(name, &request)?.about().question);
+        text += &format!("{name:width$}  {}\n", catalogue.resolve_any(name, &request)?.about().question);
     }
-    Ok(())
+    output::write(&text)
 }

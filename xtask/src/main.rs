@@ -11,6 +11,7 @@ mod data;
 mod generate;
 mod interrupt;
 mod list;
+mod output;
 mod report;
 mod reproduce;
 mod show;

@@ -19,7 +19,8 @@ const SHORTEST_PROFILE: &str = "smoke";
 
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// A full name, a parent such as holdout-sweep for all that build upon it, an ending such as result-3, or all
+    /// A full name, a parent such as holdout-sweep for all that build upon it, an ending such as result-3, the path of a file
+    /// of your own, or all
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
     /// Number of seeds; intervals need two, verdicts five
@@ -35,7 +36,7 @@ pub struct Arguments {
 /// How experiments are run, whichever command asks for them.
 #[derive(Args, Debug)]
 pub struct How {
-    /// smoke (seconds), quick (minutes) or paper (the research's exact solver)
+    /// smoke (seconds), quick (minutes), paper (the research's exact solver) or paper-71 (its face networks of 71 pixels)
     #[arg(long, default_value = DEFAULT_PROFILE)]
     profile: String,
     /// The first of the seeds; others than those that a setting was chosen on judge it better

@@ -5,13 +5,14 @@ use clap::Args;
 use multigen_training::Request;
 use multigen_training::experiment::DEFAULT_PROFILE;
 
+use crate::output;
 use crate::workspace::Places;
 
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// A full name, or an ending such as result-3
     name: String,
-    /// smoke, quick or paper
+    /// smoke, quick, paper or paper-71
     #[arg(long, default_value = DEFAULT_PROFILE)]
     profile: String,
     /// Include the further models
@@ -31,18 +32,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         all_models: arguments.all_models,
         overrides: arguments.overrides.clone(),
     };
+    let mut text = String::new();
     for name in catalogue.matching(&arguments.name)? {
         let experiment = catalogue.resolve_any(&name, &request)?;
-        println!("# {name}, resolved for the {} profile", arguments.profile);
-        println!("{}", experiment.to_toml()?);
-        match catalogue.parent(&name)? {
-            Some(parent) => println!("# what its file changes in its parent '{parent}'"),
-            None => println!("# it has no parent; its file sets"),
-        }
+        text += &format!("# {name}, resolved for the {} profile\n{}\n", arguments.profile, experiment.to_toml()?);
+        text += &match catalogue.parent(&name)? {
+            Some(parent) => format!("# what its file changes in its parent '{parent}'\n"),
+            None => "# it has no parent; its file sets\n".to_owned(),
+        };
         for line in catalogue.delta(&name)? {
-            println!("#   {line}");
+            text += &format!("#   {line}\n");
         }
-        println!();
+        text.push('\n');
     }
-    Ok(())
+    output::write(&text)
 }

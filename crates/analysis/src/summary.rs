@@ -282,7 +282,7 @@ pub fn facts(manifest: &Manifest) -> Vec<(String, String, bool)> {
             false,
         ),
         fact("started", manifest.started.clone(), false),
-        fact("duration", duration(manifest.duration_s), false),
+        fact("duration of this call, without what was trained before", duration(manifest.duration_s), false),
         fact(
             "machine",
             format!("{}, {} cores, {} threads, {}", machine.cpu, machine.cores, machine.threads, machine.os),

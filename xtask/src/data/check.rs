@@ -7,6 +7,8 @@ use clap::{Args, ValueEnum};
 use multigen_data::CustomConfig;
 use multigen_data::sets::custom::{self, Crop, EXAMPLE_TABLE};
 
+use crate::output;
+
 #[derive(Args, Debug)]
 pub struct Check {
     /// An experiment file whose [dataset] is checked, instead of --images and --table
@@ -63,7 +65,7 @@ pub fn check(arguments: &Check) -> Result<()> {
         _ => anyhow::bail!("no set to check; give an experiment file, or --images DIR and --table FILE"),
     };
     let report = custom::check(&config)?;
-    print!("{report}");
+    output::write(&report.to_string())?;
     match report.problems() {
         [] => Ok(()),
         [_] => anyhow::bail!("the set has a problem, listed above"),

@@ -305,6 +305,26 @@ fn an_accuracy_that_nothing_can_surpass_decides_nothing() {
     assert!(note.contains("0.750 right, so that no generator"), "{note}");
 }
 
+/// The judge reads 0.75 of the truth where 0.9 is asked for: 0.70 of generated images are within 0.1 of that, 0.60 are not.
+#[test]
+fn a_judge_that_cannot_read_the_truth_decides_against_no_one_who_is_read_as_well() {
+    let of = |share: f64| {
+        let mut rows = Rows::new();
+        for seed in 0..5 {
+            for (model, value) in [("ours", share), (TRUTH, 0.75)] {
+                rows.push((model, Some(seed), "held-out", "person=1".to_owned(), "judge_colour", value));
+            }
+        }
+        let must = Condition {
+            null: 0.9,
+            side: Side::AtLeast,
+            ..condition(Quantity::Mean(measure(Whose::Named("ours"), "judge_colour")))
+        };
+        finding(must, &rows).verdict
+    };
+    assert_eq!([0.95, 0.70, 0.60].map(of), [Verdict::Supported, Verdict::Inconclusive, Verdict::NotSupported]);
+}
+
 #[test]
 fn mouths_are_compared_image_by_image_where_they_could_be_read() {
     let (surprise, disgust) = ("person=1 emotion=surprise", "person=1 emotion=disgust");

@@ -9,7 +9,7 @@ use crate::labels::figure;
 use crate::summary::link;
 
 /// How verdicts come about.
-pub const RULE: [&str; 5] = [
+pub const RULE: [&str; 6] = [
     "A figure is the mean over the images of a set under each seed; differences are paired by seed. The seed is the unit: the \
      effect is the mean over seeds, the interval is the 95 % t-interval over seeds. Images, and the cells or persons that they \
      belong to, are counted in the sample and do not narrow the interval.",
@@ -18,6 +18,8 @@ pub const RULE: [&str; 5] = [
     "A claim is supported by a generator when all of its conditions are; one that is not supported decides against it. What \
      stands beside decides nothing. A difference of accuracies where the reference is right in every image of every seed, so \
      that nothing could surpass it, decides only where the arm is clearly worse; one that is nothing under every seed decides nothing.",
+    "Where the judge reads fewer of the true images right than the null asks of generated ones, no generator can reach it: such \
+     a condition is inconclusive, unless the generator falls short of the truth by more than the null lies below 1.",
     "Figures are of the profile quick alone, two CPU cores within minutes, of the experiment's file and data as they are (no \
      --set but for the choice of models, no --experiments, no --mnist); each experiment's report says what differs from \
      the research's solver. Faces are drawn, and verdicts on them read on drawn faces; photographs have rows of their own \

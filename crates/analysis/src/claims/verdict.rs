@@ -189,6 +189,7 @@ fn find(condition: &Condition, subject: Subject, evidence: &mut Evidence) -> Res
                 (Verdict::NotSupported, None) if interval == (0.0, 0.0) && is_of_accuracies(&condition.quantity) => {
                     Verdict::Beside("both read as many images right under every seed".to_owned())
                 }
+                (Verdict::NotSupported, None) if measured.is_as_the_truth(condition, interval) => Verdict::Inconclusive,
                 (verdict, _) => verdict,
             }
         }
@@ -314,18 +315,31 @@ impl<'a> Measured<'a> {
 
     /// What the judge reads in the truth, where a condition is on what it reads in generated images.
     fn truth_note(&self, condition: &Condition) -> Option<String> {
+        let (metric, mean) = self.read_in_truth(condition)?;
+        let ceiling = match mean < condition.null {
+            true => ", so that no generator can be expected to reach the null",
+            false => "",
+        };
+        Some(format!("of the true images it reads {} right{ceiling}", figure(metric, mean)))
+    }
+
+    /// What the judge reads in the truth of a share that it is to read in generated images: the metric and the mean over
+    /// seeds.
+    fn read_in_truth(&self, condition: &Condition) -> Option<(&'static str, f64)> {
         let Quantity::Mean(measure) = condition.quantity else { return None };
         if !measure.metric.starts_with("judge_") {
             return None;
         }
         let truth: Vec<f64> =
             means(&self.figures.images(self.sets, TRUTH, measure.metric, measure.level)).into_values().collect();
-        let mean = estimate(&truth)?.mean;
-        let ceiling = match mean < condition.null {
-            true => ", so that no generator can be expected to reach the null",
-            false => "",
-        };
-        Some(format!("of the true images it reads {} right{ceiling}", figure(measure.metric, mean)))
+        Some((measure.metric, estimate(&truth)?.mean))
+    }
+
+    /// Whether a share that misses its null misses it because of the judge: of the truth it reads less than the null, and of
+    /// the generated images no less than that by more than the null allows a perfect judge.
+    fn is_as_the_truth(&self, condition: &Condition, (_, high): (f64, f64)) -> bool {
+        self.read_in_truth(condition)
+            .is_some_and(|(_, truth)| truth < condition.null && high >= truth - (1.0 - condition.null))
     }
 
     /// Why a difference of accuracies decides nothing: the reference has every image right under every seed.

@@ -66,14 +66,14 @@ struct Panel<'a> {
     level: Option<(f64, &'static str)>,
 }
 
-/// The figure as PNG, or none where no mouth of a held-out face was measured; `order` gives the order of the models,
+/// The figure as PNG, or none where no mouth of a held-out face could be read; `order` gives the order of the models,
 /// `path` the file that errors name.
 ///
 /// # Errors
 /// The drawing library refuses.
 pub fn draw_mouth(path: &Path, order: &[&str], metrics: &[MetricRow]) -> Result<Option<Vec<u8>>> {
     let panels: Vec<Panel> = KINDS.iter().filter_map(|kind| panel(kind, metrics)).collect();
-    if panels.is_empty() {
+    if panels.iter().all(|panel| panel.points.is_empty()) {
         return Ok(None);
     }
     let mut names: Vec<&str> = Vec::new();
