@@ -255,10 +255,12 @@ mod tests {
         ];
         let surprise = panel(&KINDS[0], &rows).unwrap();
         assert_eq!((surprise.points.len(), surprise.unread), (1, vec!["m", "n"]));
-        // Where nothing could be read the panel stays and says so.
+        // A panel without a point stays beside others and says so; a figure of such panels alone would be empty, and the table
+        // has the share that could be read.
         let none = panel(&KINDS[0], &rows[4..]).unwrap();
         assert_eq!((none.points.len(), none.unread), (0, vec!["m", "n"]));
-        assert!(draw_mouth(Path::new("mouth.png"), &["m", "n"], &rows[4..]).unwrap().is_some());
+        assert!(draw_mouth(Path::new("mouth.png"), &["m", "n"], &rows[4..]).unwrap().is_none());
+        assert!(draw_mouth(Path::new("mouth.png"), &["m", "n"], &rows).unwrap().is_some());
     }
 
     #[test]
