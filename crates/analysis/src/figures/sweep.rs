@@ -1,6 +1,7 @@
 //! `holdout-sweep.png`: held-out quality against the held-out share of all cells, from one results folder per share; a panel
 //! for PSNR and one for each accuracy of the judge, a curve per generator with its 95 % intervals over seeds.
 
+use std::ops::Range;
 use std::path::Path;
 
 use multigen_measure::{JUDGE_JOINT, JUDGE_PRODUCT};
@@ -107,10 +108,7 @@ pub fn draw_sweep(path: &Path, panels: &[Panel]) -> Result<Vec<u8>> {
         let places =
             area.margin(TOP + legend_height + 10, 0, MARGIN / 2, MARGIN / 2).split_evenly((n_lines, N_ABREAST));
         for (panel, place) in panels.iter().zip(&places) {
-            let values = panel.curves.iter().flat_map(|curve| &curve.points).map(|(_, estimate)| estimate.mean);
-            let (low, high) =
-                values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
-            let range = if panel.metric == PSNR { padded(low, high) } else { 0.0..1.02 };
+            let range = if panel.metric == PSNR { reach(panel) } else { 0.0..1.02 };
             let mut chart = ChartBuilder::on(place)
                 .caption(metric_heading(&panel.metric), text_style(23, true, INK))
                 .margin(10)
@@ -122,6 +120,7 @@ pub fn draw_sweep(path: &Path, panels: &[Panel]) -> Result<Vec<u8>> {
             chart
                 .configure_mesh()
                 .x_desc("held-out share, %")
+                .y_desc(if panel.metric == PSNR { "PSNR, dB" } else { "share read right" })
                 .x_labels(6)
                 .y_labels(6)
                 .axis_desc_style(text_style(20, false, INK))
@@ -147,6 +146,20 @@ pub fn draw_sweep(path: &Path, panels: &[Panel]) -> Result<Vec<u8>> {
         }
         Ok(())
     })
+}
+
+/// An axis that holds all means, and their whiskers as far as they reach no further than the means lie apart: two seeds may
+/// have an interval that would press everything else flat.
+fn reach(panel: &Panel) -> Range<f64> {
+    let points = || panel.curves.iter().flat_map(|curve| &curve.points).map(|(_, estimate)| estimate);
+    let bounds = |values: &mut dyn Iterator<Item = f64>| {
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+    };
+    let (low, high) = bounds(&mut points().map(|estimate| estimate.mean));
+    let apart = high - low;
+    let ends = points().filter_map(|estimate| estimate.interval()).flat_map(|(a, b)| [a, b]);
+    let (lowest, highest) = bounds(&mut ends.chain([low, high]));
+    padded(lowest.max(low - apart), highest.min(high + apart))
 }
 
 #[cfg(test)]
@@ -202,6 +215,14 @@ mod tests {
         assert_eq!(means(&psnr.curves[1]), [(10.0, 18.0)]);
         assert_eq!(digit.curves[1].name, "truth");
         assert_eq!(means(&digit.curves[1]), [(70.0, 0.9)]);
+    }
+
+    #[test]
+    fn the_axis_holds_whiskers_but_those_of_two_seeds() {
+        // Means from 18 to 30, the interval of two seeds from −3.4 to 47.4: as far as 12 beyond the means, 6 to 42.
+        let range = reach(&sweep()[0]);
+        let wide = padded(6.0, 42.0);
+        assert!((range.start - wide.start).abs() < 1e-9 && (range.end - wide.end).abs() < 1e-9, "{range:?}");
     }
 
     #[test]
