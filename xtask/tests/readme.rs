@@ -7,19 +7,20 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The rows of the README's table that link to a report: the folder, and the figures by column.
+/// The rows of the README's tables of PSNR that link to a report: the folder, and the figures by column.
 fn rows(readme: &str) -> Vec<(String, BTreeMap<String, String>)> {
     let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
     let mut heading = Vec::new();
     let mut rows = Vec::new();
     for line in readme.lines().filter(|line| line.starts_with('|')) {
         match line.split_once("](results/").and_then(|(_, rest)| rest.split_once("/summary.md)")) {
-            Some((folder, _)) => {
+            Some((folder, _)) if !heading.is_empty() => {
                 let figures = heading.iter().cloned().zip(cells(line)).skip(1);
                 rows.push((folder.to_owned(), figures.collect()));
             }
             None if line.starts_with("| PSNR, dB |") => heading = cells(line),
-            None => {}
+            None if !line.starts_with("|---") => heading.clear(),
+            _ => {}
         }
     }
     rows
