@@ -25,6 +25,20 @@ pub struct Solver {
     pub schedule: Schedule,
 }
 
+/// What a solver has beside its steps, batch and learning rate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SolverRest {
+    /// Adam's decay of the first moment.
+    pub beta1: f64,
+    /// Adam's decay of the second moment.
+    pub beta2: f64,
+    /// L2 weight decay, added to the gradient as Caffe does.
+    pub weight_decay: f64,
+    /// How the rate changes.
+    pub schedule: Schedule,
+}
+
 impl Solver {
     /// Every rule that holds of a solver.
     pub(crate) fn validate(&self, file: &str) -> Result<()> {
