@@ -86,10 +86,9 @@ fn overview(sections: &[(String, Result<Section, String>)]) -> String {
         let Ok(Section { table, manifest, .. }) = section else { continue };
         for set in table.sets() {
             for model in table.models(set).into_iter().filter(|model| is_trained(model)) {
-                let row = |figures: &[String]| {
+                let row = |figures: &str| {
                     let texts =
                         [escape(set), escape(model)].map(|text| format!("<td class=\"text\">{text}</td>")).concat();
-                    let figures: String = figures.iter().map(|figure| format!("<td>{}</td>", escape(figure))).collect();
                     let (link, name, profile) = (link(name), escape(name), escape(&manifest.profile));
                     format!(
                         "<tr><td><a href=\"#{link}\">{name}</a></td>{texts}{figures}<td class=\"text\">{profile}</td></tr>\n"
@@ -103,7 +102,8 @@ fn overview(sections: &[(String, Result<Section, String>)]) -> String {
                             format!("{} ({short})", figure("psnr_db", best.estimate.mean))
                         },
                     );
-                    generators.push_str(&row(&[figure_with_interval(model, "psnr_db", &cell.estimate), baseline]));
+                    let psnr = figure_with_interval(model, "psnr_db", &cell.estimate);
+                    generators.push_str(&row(&format!("<td>{}</td><td>{}</td>", escape(&psnr), escape(&baseline))));
                     continue;
                 }
                 let accuracies: Vec<String> = table
@@ -116,7 +116,8 @@ fn overview(sections: &[(String, Result<Section, String>)]) -> String {
                     })
                     .collect();
                 if !accuracies.is_empty() {
-                    classifiers.push_str(&row(&[accuracies.join(", ")]));
+                    // As text, so that a long list hides no other.
+                    classifiers.push_str(&row(&format!("<td class=\"text\">{}</td>", escape(&accuracies.join(", ")))));
                 }
             }
         }
@@ -124,12 +125,11 @@ fn overview(sections: &[(String, Result<Section, String>)]) -> String {
     if generators.is_empty() && classifiers.is_empty() {
         return String::new();
     }
-    let table = |title: &str, what: &str, figures: &[&str], rows: &str| {
+    let table = |title: &str, what: &str, figures: &str, rows: &str| {
         if rows.is_empty() {
             return String::new();
         }
         let texts = "<th style=\"text-align:left\">";
-        let figures: String = figures.iter().map(|figure| format!("<th>{figure}</th>")).collect();
         format!(
             "<h3>{title}</h3>\n<p class=\"faint\">{what}, mean over the images of a set, then over seeds; ± is half of the \
              95 % t-interval over seeds.</p>\n<div class=\"scroll\"><table>\n<thead><tr><th>experiment</th>{texts}set</th>\
@@ -138,8 +138,13 @@ fn overview(sections: &[(String, Result<Section, String>)]) -> String {
     };
     format!(
         "<section>\n<h2>At a glance</h2>\n{}{}</section>\n",
-        table("Generators", "PSNR in dB", &["PSNR, dB", "best baseline"], &generators),
-        table("Classifiers", "Share of real images of which a factor is read right", &["accuracy"], &classifiers)
+        table("Generators", "PSNR in dB", "<th>PSNR, dB</th><th>best baseline</th>", &generators),
+        table(
+            "Classifiers",
+            "Share of real images of which a factor is read right",
+            "<th style=\"text-align:left\">accuracy</th>",
+            &classifiers
+        )
     )
 }
 

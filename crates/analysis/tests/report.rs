@@ -353,7 +353,7 @@ fn a_glance_tells_generators_from_classifiers() {
     let generators = generators.split_once("<h3>Generators</h3>").unwrap().1;
     assert!(generators.contains("#generation") && !generators.contains("#classification"));
     let row = "<a href=\"#classification\">classification</a></td><td class=\"text\">unseen</td><td class=\"text\">digits-v2\
-               </td><td>emotion 0.500 (no interval)</td>";
+               </td><td class=\"text\">emotion 0.500 (no interval)</td>";
     assert!(classifiers.contains(row), "{}", classifiers.split("</section>").next().unwrap());
 }
 
