@@ -201,7 +201,11 @@ pub fn train(run: &RunConfig, data: Images, split: &Split, cache: &Path, around:
         }
     }
     checkpoint::save(&files.record(), &progress, &BTreeMap::new(), &BTreeMap::new(), &history)?;
-    checkpoint::save_weights(&files.weights(), &hash, &learners.tensors()?)?;
+    // Mostly the last weights are the best as well: one file under two names, where the file system has such.
+    let last_is_best = progress.best.is_some_and(|(step, _)| step == config.steps);
+    if !(last_is_best && std::fs::hard_link(files.best(), files.weights()).is_ok()) {
+        checkpoint::save_weights(&files.weights(), &hash, &learners.tensors()?)?;
+    }
     // The optimiser's state is three quarters of a checkpoint and of no use after the last step.
     checkpoint::delete_file(&files.last())?;
     line.finish(&format!(

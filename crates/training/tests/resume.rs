@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 use multigen_data::sets::digits;
 use multigen_data::{DigitsConfig, ImageSet, MnistSource, Part, Split};
 use multigen_measure::Commit;
@@ -437,6 +437,28 @@ fn what_a_killed_writer_left_is_removed() {
         std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     assert_eq!(names, ["best.safetensors", "record.safetensors", "run.json", "weights.safetensors"]);
+}
+
+#[test]
+fn the_last_weights_are_kept_whether_they_are_the_best_or_not() {
+    // Evaluations are after steps 5 and 8. A rate a thousand times as high from the sixth step on spoils what was learned.
+    for (factor, best_step) in [(1.0, 8), (1e3, 5)] {
+        let mut config = config(7);
+        config.training.schedule = Schedule::Steps { factor, at: vec![5] };
+        let cache = tempfile::tempdir().unwrap();
+        let trained = run(&config, cache.path(), &GO).unwrap();
+        assert_eq!(trained.progress.best.map(|(step, _)| step), Some(best_step));
+        let files = files(&config, cache.path());
+        let same = std::fs::read(files.best()).unwrap() == std::fs::read(files.weights()).unwrap();
+        assert_eq!(same, best_step == 8);
+        let kept = checkpoint::load_weights(&files.weights(), &config.hash().unwrap()).unwrap();
+        let last = trained.generator.params().tensors().unwrap();
+        assert_eq!(kept.len(), last.len());
+        for (name, tensor) in last {
+            let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert!(values(&kept[&name]) == values(&tensor), "{name}");
+        }
+    }
 }
 
 #[test]
