@@ -95,7 +95,7 @@ pub fn draw_differences(path: &Path, models: &[&str], table: &Table) -> Result<O
                 .configure_mesh()
                 .disable_y_mesh()
                 .disable_y_axis()
-                .x_desc("difference")
+                .x_desc("difference (right of 0: more)")
                 .x_labels(5)
                 .axis_desc_style(text_style(18, false, INK))
                 .label_style(text_style(17, false, FAINT_INK))
