@@ -2,7 +2,7 @@
 
 use multigen_measure::{JUDGE_JOINT, MEAN_DIGIT_PSNR, SHARPNESS};
 
-use super::claim::{Case, Claim, Condition, Measure, Needs, Quantity, Side, Standing, Subject, Whose};
+use super::claim::{Case, Check, Claim, Condition, Measure, Needs, Quantity, Side, Standing, Subject, Whose};
 use crate::figures::sweep::SWEEP;
 use crate::labels::TRUTH;
 
@@ -23,6 +23,53 @@ const SWEEP_FOLDERS: [&str; 6] = [
 ];
 const HELD_OUT_CELLS: &[&str] = &["held-out cells"];
 const HELD_OUT_PAIRS: &[&str] = &["held-out pairs"];
+
+/// Of the classifier that a generator learns to be read by.
+const OF_COOPERATION: &[Check] = &[
+    Check {
+        that: "the gradient reaches the generated images through a frozen classifier and is that of central differences",
+        test: "a_frozen_classifier_passes_gradients_to_its_images_and_keeps_none",
+    },
+    Check {
+        that: "a frozen classifier stays as it was, and the generator learns another thing than without it",
+        test: "a_frozen_classifier_stays_as_it_was_and_still_teaches",
+    },
+    Check {
+        that: "no held-out combination reaches the classifier's pretraining",
+        test: "no_held_out_combination_reaches_the_pretraining",
+    },
+];
+
+/// Of the discriminator that a generator learns to deceive.
+const OF_ADVERSARIES: &[Check] = &[
+    Check {
+        that: "the gradient of its score is that of central differences",
+        test: "gradients_are_the_slopes_of_the_score",
+    },
+    Check {
+        that: "either side learns from its own loss alone, and the generator's reaches the generated images",
+        test: "each_side_has_its_own_gradient",
+    },
+    Check {
+        that: "it learns in its phase, at its own rate, and the generator learns another thing than without it",
+        test: "a_discriminator_learns_in_its_phase_at_its_own_rate_and_teaches_the_generator",
+    },
+];
+
+/// Of what classifiers are trained and tested on.
+const OF_SAMPLES: &[Check] = &[Check {
+    that: "no held-out image and no image of a person who was not drawn is trained on",
+    test: "no_held_out_image_and_no_person_that_was_not_drawn_is_trained_on",
+}];
+
+/// Of classifiers that learn from few images.
+const OF_SCARCITY: &[Check] = &[
+    OF_COOPERATION[0],
+    Check {
+        that: "fewer images are a part of more, and nothing held out is among them",
+        test: "fewer_images_are_a_part_of_more_and_nothing_held_out_is_among_them",
+    },
+];
 
 /// The command that makes a results folder with as many seeds as a verdict needs.
 pub fn command(folder: &str, subject: Subject) -> String {
@@ -52,6 +99,7 @@ pub fn claims() -> Vec<Claim> {
             measured_by: "held-out PSNR, SSIM and the judge's accuracy; fixed and flexible against the generator only, \
                           equal steps",
             supported_when: "every difference > 0",
+            checks: OF_COOPERATION,
             cases: [("digits-v2+fixed", "compact+fixed"), ("digits-v2+flexible", "compact+flexible")]
                 .into_iter()
                 .flat_map(|(digits, faces)| {
@@ -69,6 +117,7 @@ pub fn claims() -> Vec<Claim> {
             measured_by: "held-out PSNR, SSIM and the judge's accuracy; each adversarial loss against the generator only, \
                           equal steps",
             supported_when: "every difference > 0",
+            checks: OF_ADVERSARIES,
             cases: [
                 ("digits-v2+hinge", "compact+hinge"),
                 ("digits-v2+non-saturating", "compact+non-saturating"),
@@ -107,6 +156,7 @@ fn trained() -> Claim {
         measured_by: "PSNR and the judge's accuracy on all training combinations",
         supported_when: "PSNR − nearest other training image > 0, and the judge's accuracy ≥ 0.99 for each factor and for \
                          all at once",
+        checks: &[],
         cases: vec![
             case(Subject::Digits, "digits-result-1", DIGIT_FACTORS, "operator-affine"),
             case(Subject::Digits, "digits-result-1", DIGIT_FACTORS, "digits-v2"),
@@ -130,6 +180,7 @@ fn familiar() -> Claim {
         measured_by: "PSNR of digit 2, style 4, red, rotate-90, and of thirty more such images drawn at random; of person 4's \
                       disgust, rotate-90, and of thirty more such cells",
         supported_when: "PSNR − best baseline > 0",
+        checks: &[],
         cases: vec![
             case(Subject::Digits, "digits-familiar-cells", DIGITS, "operator-affine"),
             case(Subject::Digits, "digits-familiar-cells", DIGITS, "digits-v2"),
@@ -162,6 +213,7 @@ fn unseen_pairs() -> Claim {
         measured_by: "faces, at least ten held-out persons per expression, others for every seed",
         supported_when: "the judge's accuracy on person and on expression both ≥ 0.8; PSNR − best baseline > 0; sharpness \
                          below the truth's",
+        checks: &[],
         cases: vec![case("portrait"), case("compact")],
     }
 }
@@ -190,6 +242,7 @@ fn how_pairs_fail() -> Claim {
         measured_by: "PSNR per expression; opening of the mouth against the person's own and the mean person's; asymmetry of \
                       the mouth",
         supported_when: "happy − each other > 0; generated opening nearer the mean; asymmetry below the truth's",
+        checks: &[],
         cases: vec![case("portrait"), case("compact")],
     }
 }
@@ -213,6 +266,7 @@ fn average_seven() -> Claim {
         measured_by: "PSNR of the generated 7 to the mean of the other 7s in that transform and to the truth, digits against \
                       digits-styled",
         supported_when: "nearer the mean in the first (difference > 0), nearer the truth in the second (difference < 0)",
+        checks: &[],
         cases: vec![case("digits-v2"), case("operator-affine")],
     }
 }
@@ -233,6 +287,7 @@ fn imagined() -> Claim {
         measured_by: "the judge's accuracy per factor; PSNR beside it (half of a batch is imagined, so that the reconstruction \
                       sees half as many true images in those steps)",
         supported_when: "every difference of the judge's accuracy > 0",
+        checks: OF_COOPERATION,
         cases: vec![
             case(Subject::Digits, ("digits-cooperative", HELD_OUT_CELLS), ("digits-v2+imagined", "digits-v2")),
             case(Subject::DrawnFaces, ("kdef-cooperative", HELD_OUT_PAIRS), ("compact+imagined", "compact")),
@@ -254,6 +309,7 @@ fn scarce() -> Claim {
         measured_by: "accuracy on real images of session B and of unseen persons, at 12 and 6 % of the images and at one image \
                       per person, equal steps",
         supported_when: "every difference > 0 at ≤ 12 %",
+        checks: OF_SCARCITY,
         cases: SHARES
             .into_iter()
             .map(|(arm, session_b, unseen)| {
@@ -277,6 +333,7 @@ fn augmentation() -> Claim {
         text: "Generated images augment better than classical methods.",
         measured_by: "accuracy on the expressions of at least 500 unseen persons, equal steps",
         supported_when: "real+generated − real+classical > 0",
+        checks: OF_SAMPLES,
         cases: vec![Case {
             subject: Subject::DrawnFaces,
             arm: "real+generated",
@@ -309,6 +366,7 @@ fn operators() -> Claim {
         measured_by: "held-out PSNR of the kinds of operators against concatenation, on digits from 1 to 90 % of the cells held \
                       out, and on faces; every generator has its own solver, steps and batch, which the reports list",
         supported_when: "every difference of PSNR > 0",
+        checks: &[],
         cases: vec![digits("operator-affine"), digits("operator-latent"), faces("portrait"), faces("operator-emotion")],
     }
 }

@@ -17,6 +17,17 @@ pub struct Claim {
     pub supported_when: &'static str,
     /// What it is tried on.
     pub cases: Vec<Case>,
+    /// What rules out that a verdict against it is a fault of the implementation.
+    pub checks: &'static [Check],
+}
+
+/// A property of the implementation, and the test that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Check {
+    /// What is so.
+    pub that: &'static str,
+    /// The name of the test's function.
+    pub test: &'static str,
 }
 
 /// What images a case is about.

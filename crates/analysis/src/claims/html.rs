@@ -1,7 +1,7 @@
 //! `claims.html`: one static page; no script, no network, links relative to the page.
 
 use super::JudgedClaim;
-use super::text::{HEADING, RULE, by_verdict, cells, made_by, missing, summary_of, tally};
+use super::text::{HEADING, RULE, RULED_OUT, by_verdict, cells, made_by, missing, summary_of, tally};
 use super::verdict::{Judged, Verdict};
 use crate::figures::sweep::CAPTION as SWEEP_CAPTION;
 use crate::index_page::{STYLE, escape};
@@ -87,6 +87,13 @@ fn claim(judged: &JudgedClaim, figure: Option<&str>) -> String {
             html.push_str(&format!("<li><code>{command}</code> <span class=\"faint\">({reasons})</span></li>\n"));
         }
         html.push_str("</ul>\n");
+    }
+    if !claim.checks.is_empty() {
+        html.push_str(&format!("<details>\n<summary>{}</summary>\n<ul>\n", escape(&RULED_OUT.replace('`', ""))));
+        for check in claim.checks {
+            html.push_str(&format!("<li>{} <code>{}</code></li>\n", escape(check.that), check.test));
+        }
+        html.push_str("</ul>\n</details>\n");
     }
     let made = made_by(&judged.cases);
     if !made.is_empty() {

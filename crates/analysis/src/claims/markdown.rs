@@ -1,7 +1,7 @@
 //! `claims.md`.
 
 use super::JudgedClaim;
-use super::text::{HEADING, RULE, cells, made_by, missing, one_line, summary_of, tally};
+use super::text::{HEADING, RULE, RULED_OUT, cells, made_by, missing, one_line, summary_of, tally};
 use crate::figures::sweep::CAPTION as SWEEP_CAPTION;
 use crate::tables::{markdown, markdown_text};
 
@@ -69,6 +69,12 @@ fn claim(judged: &JudgedClaim) -> String {
         text.push_str("\nMade by:\n\n");
         for (folder, command) in made {
             text.push_str(&format!("- {folder}: `{command}`\n"));
+        }
+    }
+    if !claim.checks.is_empty() {
+        text.push_str(&format!("\n{RULED_OUT}\n\n"));
+        for check in claim.checks {
+            text.push_str(&format!("- {} (test `{}`)\n", markdown_text(check.that), check.test));
         }
     }
     let missing = missing(&judged.cases);

@@ -391,3 +391,27 @@ fn the_pages_name_every_claim_its_verdicts_and_its_commands() {
     assert!(read("index.html").contains("href=\"claims.html\""));
     assert!(!html.contains("<script") && !html.contains("http://") && !html.contains("https://"));
 }
+
+#[test]
+fn every_test_that_a_claim_names_is_there() {
+    fn read(dir: &Path, sources: &mut String) {
+        for entry in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                read(&entry, sources);
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                sources.push_str(&std::fs::read_to_string(&entry).unwrap());
+            }
+        }
+    }
+    let mut sources = String::new();
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), &mut sources);
+    let claims = catalogue::claims();
+    let named: Vec<&str> = claims.iter().flat_map(|claim| claim.checks).map(|check| check.test).collect();
+    assert!(named.len() > 4);
+    for test in named {
+        assert!(
+            sources.contains(&format!("#[test]\nfn {test}(")) || sources.contains(&format!("#[test]\n    fn {test}(")),
+            "{test}"
+        );
+    }
+}

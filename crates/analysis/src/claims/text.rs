@@ -8,6 +8,9 @@ use super::verdict::{Finding, Judged, Verdict};
 use crate::labels::figure;
 use crate::summary::link;
 
+/// What stands above the checks of a claim.
+pub const RULED_OUT: &str = "Checks against a fault of the implementation (`cargo test --workspace` runs them):";
+
 /// How verdicts come about.
 pub const RULE: [&str; 6] = [
     "A figure is the mean over the images of a set under each seed; differences are paired by seed. The seed is the unit: the \
