@@ -178,6 +178,23 @@ fn all_conditions_must_hold_and_what_stands_beside_decides_nothing() {
     assert!(matches!(of(&[beside]), None(_)));
 }
 
+/// A command that was followed is not asked for again: what its results lack, it would lack again.
+#[test]
+fn the_command_that_made_the_results_is_not_named_as_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "e", "quick", &two_models(&[1.0; 4], &[0.0; 4]));
+    let lacking = condition(difference("ssim", Whose::Named("alone")));
+    assert!(judged(folder.path(), lacking.clone()).missing_command.is_some());
+    let path = ResultsDir::new(folder.path()).experiment("e").manifest();
+    let mut manifest = Manifest::read(&path).unwrap();
+    manifest.command = "cargo xtask reproduce e --seeds 5".into();
+    manifest.write(&path).unwrap();
+    assert_eq!(judged(folder.path(), lacking).missing_command, None);
+    // But what was stopped goes on.
+    let few = judged(folder.path(), condition(difference(PSNR, Whose::Named("alone"))));
+    assert_eq!(few.missing_command.as_deref(), Some("cargo xtask reproduce e --seeds 5"));
+}
+
 #[test]
 fn what_is_missing_is_named_with_the_command() {
     let folder = tempfile::tempdir().unwrap();

@@ -148,12 +148,16 @@ fn find(condition: &Condition, subject: Subject, evidence: &mut Evidence) -> Res
         note: None,
         folder: folder.clone(),
     };
+    // What was made by this very command would lack the same again.
+    let further = |finding: &Finding| {
+        Some(command(condition.folder, subject)).filter(|command| finding.made_by.as_ref() != Some(command))
+    };
     let without = |mut finding: Finding, reason: String| {
         finding.verdict = match condition.standing {
             Standing::Decides => Verdict::None(reason),
             Standing::Beside(_) => Verdict::Beside(reason),
         };
-        finding.missing_command = Some(command(condition.folder, subject));
+        finding.missing_command = further(&finding);
         Ok(finding)
     };
     let figures = match evidence.of(&folder)? {
@@ -177,6 +181,12 @@ fn find(condition: &Condition, subject: Subject, evidence: &mut Evidence) -> Res
     finding.estimate = estimate(&by_seed.values().copied().collect::<Vec<_>>());
     finding.note = measured.truth_note(condition);
     let n_seeds = by_seed.len();
+    if n_seeds < SEEDS_NEEDED {
+        finding.missing_command = match too_small {
+            Some(_) => further(&finding),
+            None => Some(command(condition.folder, subject)),
+        };
+    }
     let interval = finding.estimate.and_then(|estimate| estimate.interval());
     finding.verdict = match (condition.standing, too_small, interval) {
         (Standing::Beside(reason), ..) => Verdict::Beside(reason.to_owned()),
@@ -195,9 +205,6 @@ fn find(condition: &Condition, subject: Subject, evidence: &mut Evidence) -> Res
         }
         _ => Verdict::None(format!("{n_seeds} {}, {SEEDS_NEEDED} needed", if n_seeds == 1 { "seed" } else { "seeds" })),
     };
-    if n_seeds < SEEDS_NEEDED {
-        finding.missing_command = Some(command(condition.folder, subject));
-    }
     Ok(finding)
 }
 
