@@ -17,7 +17,7 @@ pub struct Claim {
     pub supported_when: &'static str,
     /// What it is tried on.
     pub cases: Vec<Case>,
-    /// What rules out that a verdict against it is a fault of the implementation.
+    /// What speaks against a fault of the implementation where a verdict is against the claim.
     pub checks: &'static [Check],
 }
 

@@ -1,7 +1,7 @@
 //! `claims.html`: one static page; no script, no network, links relative to the page.
 
 use super::JudgedClaim;
-use super::text::{HEADING, RULE, RULED_OUT, by_verdict, cells, made_by, missing, summary_of, tally};
+use super::text::{CHECKS, HEADING, RULE, by_verdict, cells, made_by, missing, summary_of, tally};
 use super::verdict::{Judged, Verdict};
 use crate::figures::sweep::CAPTION as SWEEP_CAPTION;
 use crate::index_page::{STYLE, escape};
@@ -89,7 +89,7 @@ fn claim(judged: &JudgedClaim, figure: Option<&str>) -> String {
         html.push_str("</ul>\n");
     }
     if !claim.checks.is_empty() {
-        html.push_str(&format!("<details>\n<summary>{}</summary>\n<ul>\n", escape(&RULED_OUT.replace('`', ""))));
+        html.push_str(&format!("<details>\n<summary>{}</summary>\n<ul>\n", escape(&CHECKS.replace('`', ""))));
         for check in claim.checks {
             html.push_str(&format!("<li>{} <code>{}</code></li>\n", escape(check.that), check.test));
         }

@@ -1,7 +1,7 @@
 //! `claims.md`.
 
 use super::JudgedClaim;
-use super::text::{HEADING, RULE, RULED_OUT, cells, made_by, missing, one_line, summary_of, tally};
+use super::text::{CHECKS, HEADING, RULE, cells, made_by, missing, one_line, summary_of, tally};
 use crate::figures::sweep::CAPTION as SWEEP_CAPTION;
 use crate::tables::{markdown, markdown_text};
 
@@ -72,7 +72,7 @@ fn claim(judged: &JudgedClaim) -> String {
         }
     }
     if !claim.checks.is_empty() {
-        text.push_str(&format!("\n{RULED_OUT}\n\n"));
+        text.push_str(&format!("\n{CHECKS}\n\n"));
         for check in claim.checks {
             text.push_str(&format!("- {} (test `{}`)\n", markdown_text(check.that), check.test));
         }
