@@ -83,7 +83,8 @@ pub fn draw_differences(path: &Path, models: &[&str], table: &Table) -> Result<O
                 [low, high]
             });
             let (low, high) = ends.fold((0.0f64, 0.0f64), |(low, high), end| (low.min(end), high.max(end)));
-            let pad = ((high - low) * 0.08).max(1e-3);
+            // Where nothing differs, a range whose labels differ.
+            let pad = if high > low { ((high - low) * 0.08).max(1e-3) } else { 0.01 };
             let panel = area.clone().shrink(
                 ((left + names_width) as u32, (top + CAPTION) as u32),
                 ((PANEL_WIDTH - 30) as u32, (n_rows * ROW + AXIS) as u32),
