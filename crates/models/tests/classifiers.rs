@@ -10,7 +10,7 @@ use multigen_models::{
     Activation, AlexNet, AlexNetConfig, Classifier, ClassifierConfig, Dropout, Multipliers, Params, presets,
 };
 use multigen_ops::{GradientBuffers, softmax_cross_entropy, timing};
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -409,6 +409,21 @@ fn a_frozen_classifier_passes_gradients_to_its_images_and_keeps_none() -> Outcom
     };
     let slope = (at(1.0)? - at(-1.0)?) / (2.0 * h);
     assert!((slope - length).abs() < 0.05 * length, "{slope}, expected {length}");
+
+    // And along directions of chance, by which no part of the image could go without its gradient.
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    for _ in 0..4 {
+        let d: Vec<f32> = g.iter().map(|_| if rng.random::<bool>() { 1.0 } else { -1.0 }).collect();
+        let expected: f64 = g.iter().zip(&d).map(|(g, d)| f64::from(*g) * f64::from(*d)).sum();
+        let d = Tensor::from_vec(d, x.shape(), &Device::Cpu)?;
+        let h = 2e-3;
+        let at = |sign: f64| -> Result<f64, Box<dyn std::error::Error>> {
+            Ok(f64::from(loss(&frozen, &(&x + (&d * (sign * h))?)?)?.to_scalar::<f32>()?))
+        };
+        let slope = (at(1.0)? - at(-1.0)?) / (2.0 * h);
+        // What a part of the image adds is of the order of its gradient's length.
+        assert!((slope - expected).abs() < 0.05 * length, "{slope}, expected {expected}");
+    }
 
     let mut gradients = GradientBuffers::new(&frozen.params().vars());
     let image = Var::from_tensor(&x)?;

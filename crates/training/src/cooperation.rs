@@ -286,8 +286,10 @@ mod tests {
         assert_eq!(material.n_test(), held_out.len());
         let is_training = |lesson: &Lesson, i: usize| {
             let levels: Vec<usize> = lesson.levels.iter().map(|levels| levels[i] as usize).collect();
-            let index = set.combinations.iter().position(|c| c.0 == levels);
-            index.map(|index| split.train.binary_search(&index).is_ok())
+            let index = set.combinations.iter().position(|c| c.0 == levels)?;
+            let n = set.channels * set.height * set.width;
+            let is_of_its_labels = lesson.images[i * n..(i + 1) * n] == set.images[index * n..(index + 1) * n];
+            is_of_its_labels.then(|| split.train.binary_search(&index).is_ok())
         };
         let n_epoch = split.train.len().div_ceil(90) as u64;
         for step in 0..n_epoch {

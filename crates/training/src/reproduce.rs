@@ -328,8 +328,10 @@ impl Figures {
         let warnings = diagnostics::warnings(&trained.progress.diagnostics);
         self.notes.extend(warnings.iter().map(|warning| format!("{model}, seed {seed}: {warning}")));
         if let Some(record) = trained.cooperating.as_ref().and_then(|cooperating| cooperating.pretrained.as_ref()) {
+            let leaks = planned.config.training.cooperation.as_ref().is_some_and(|cooperation| cooperation.leaking);
             self.notes.push(format!(
-                "{model}, seed {seed}: before the run the classifier reads {} real images that it never saw: {}",
+                "{model}, seed {seed}: before the run {} reads {} real images that it never saw: {}",
+                if leaks { "a twin of the classifier, pretrained without them," } else { "the classifier" },
                 record.n_images,
                 accuracy_text(record)
             ));

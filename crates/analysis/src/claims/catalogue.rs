@@ -27,15 +27,19 @@ const HELD_OUT_PAIRS: &[&str] = &["held-out pairs"];
 /// Of the classifier that a generator learns to be read by.
 const OF_COOPERATION: &[Check] = &[
     Check {
-        that: "the gradient reaches the generated images through a frozen classifier and is that of central differences",
+        that: "through a frozen classifier the gradient reaches the images that it reads, and is that of central differences",
         test: "a_frozen_classifier_passes_gradients_to_its_images_and_keeps_none",
     },
     Check {
-        that: "a frozen classifier stays as it was, and the generator learns another thing than without it",
+        that: "a frozen classifier stays as it was before the run, and learns in the phase that says so",
+        test: "a_classifier_learns_in_the_phase_that_says_so_and_in_no_other",
+    },
+    Check {
+        that: "the generator learns otherwise where a frozen classifier reads what it draws",
         test: "a_frozen_classifier_stays_as_it_was_and_still_teaches",
     },
     Check {
-        that: "no held-out combination reaches the classifier's pretraining",
+        that: "no held-out combination reaches the classifier's pretraining (of digits)",
         test: "no_held_out_combination_reaches_the_pretraining",
     },
 ];

@@ -17,7 +17,7 @@ pub struct Claim {
     pub supported_when: &'static str,
     /// What it is tried on.
     pub cases: Vec<Case>,
-    /// What speaks against a fault of the implementation where a verdict is against the claim.
+    /// What speaks against a fault of the implementation; of claims about discriminators and classifiers.
     pub checks: &'static [Check],
 }
 

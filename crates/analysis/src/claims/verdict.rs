@@ -148,10 +148,10 @@ fn find(condition: &Condition, subject: Subject, evidence: &mut Evidence) -> Res
         note: None,
         folder: folder.clone(),
     };
-    // What was made by this very command would lack the same again.
-    let further = |finding: &Finding| {
-        Some(command(condition.folder, subject)).filter(|command| finding.made_by.as_ref() != Some(command))
-    };
+    let named = Some(command(condition.folder, subject));
+    // Mouths that cannot be read now could not be read again.
+    let of_mouths = matches!(condition.quantity, Quantity::NearerMeanMouth { .. } | Quantity::AsymmetryLost { .. });
+    let further = |finding: &Finding| if of_mouths && finding.made_by == named { None } else { named.clone() };
     let without = |mut finding: Finding, reason: String| {
         finding.verdict = match condition.standing {
             Standing::Decides => Verdict::None(reason),
@@ -182,10 +182,7 @@ fn find(condition: &Condition, subject: Subject, evidence: &mut Evidence) -> Res
     finding.note = measured.truth_note(condition);
     let n_seeds = by_seed.len();
     if n_seeds < SEEDS_NEEDED {
-        finding.missing_command = match too_small {
-            Some(_) => further(&finding),
-            None => Some(command(condition.folder, subject)),
-        };
+        finding.missing_command = further(&finding);
     }
     let interval = finding.estimate.and_then(|estimate| estimate.interval());
     finding.verdict = match (condition.standing, too_small, interval) {

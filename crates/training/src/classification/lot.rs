@@ -286,8 +286,11 @@ mod tests {
             assert!(is_part(&trains[4], &trains[0]));
             assert_ne!(train(1)[1], trains[1]);
             // What is not used is no test of held-out combinations.
-            let lot = Lot::new(experiment, data, (0, &amounts[3])).unwrap();
-            assert_eq!(lot.held_out().len(), 1040 - 1006);
+            for amount in &amounts {
+                let lot = Lot::new(experiment, data, (0, amount)).unwrap();
+                assert_eq!(lot.held_out().len(), 1040 - 1006);
+                assert!(lot.held_out().iter().all(|i| !lot.split.train.contains(i)));
+            }
         });
     }
 }
