@@ -95,6 +95,49 @@ fn every_figure_of_discriminators_and_classifiers_is_in_its_report() {
     assert!(n_figures >= 40, "{n_figures} figures");
 }
 
+/// Means with half of their interval, as `34.2 ± 0.1`.
+fn intervals(text: &str) -> Vec<(&str, &str)> {
+    let is_of_number = |c: char| c.is_ascii_digit() || ".-+−e".contains(c);
+    let pieces: Vec<&str> = text.split(" ± ").collect();
+    let around = pieces.windows(2).map(|pair| {
+        let mean = pair[0].rsplit(|c| !is_of_number(c)).next().unwrap_or("");
+        (mean, pair[1].split(|c| !is_of_number(c)).next().unwrap_or("").trim_end_matches('.'))
+    });
+    around.filter(|(mean, half)| !mean.is_empty() && !half.is_empty()).collect()
+}
+
+/// Outside of tables: every figure with an interval is one of a report that its paragraph links, rounded.
+#[test]
+fn every_interval_of_the_prose_is_in_a_report_that_its_paragraph_links() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let plain = |figure: &str| figure.replace('−', "-").parse::<f64>().unwrap();
+    let mut n_figures = 0;
+    for paragraph in readme.split("\n\n").filter(|paragraph| !paragraph.starts_with('|')) {
+        let words = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+        let folders = words.split("](results/").skip(1).filter_map(|rest| rest.split_once("/summary.md)"));
+        let reports: Vec<String> = folders
+            .map(|(folder, _)| std::fs::read_to_string(root().join("results").join(folder).join("summary.md")).unwrap())
+            .collect();
+        let found: Vec<(f64, f64)> = reports
+            .iter()
+            .flat_map(|report| intervals(report))
+            .map(|(mean, half)| (plain(mean), plain(half)))
+            .collect();
+        for (mean, half) in intervals(&words) {
+            let rounded = |value: f64, shown: &str| {
+                let n_decimals = shown.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+                (value - plain(shown)).abs() <= 0.5 * 10f64.powi(-(n_decimals as i32)) + 1e-9
+            };
+            assert!(
+                found.iter().any(|&(a, b)| rounded(a, mean) && rounded(b, half)),
+                "{mean} ± {half} is in no report that is linked beside it: {words}"
+            );
+            n_figures += 1;
+        }
+    }
+    assert!(n_figures >= 5, "{n_figures} figures");
+}
+
 /// A network's times as the README writes them: ours, PyTorch's, the ratio with its range, the tuned allocator's ratio.
 fn speed_row(record: &serde_json::Value) -> Option<String> {
     let number = |name: &str| record[name].as_f64();

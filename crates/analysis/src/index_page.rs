@@ -129,7 +129,7 @@ fn overview(sections: &[(String, Result<Section, String>)]) -> String {
         if rows.is_empty() {
             return String::new();
         }
-        let texts = "<th style=\"text-align:left\">";
+        let texts = "<th class=\"text\">";
         format!(
             "<h3>{title}</h3>\n<p class=\"faint\">{what}, mean over the images of a set, then over seeds; ± is half of the \
              95 % t-interval over seeds.</p>\n<div class=\"scroll\"><table>\n<thead><tr><th>experiment</th>{texts}set</th>\
@@ -142,7 +142,7 @@ fn overview(sections: &[(String, Result<Section, String>)]) -> String {
         table(
             "Classifiers",
             "Share of real images of which a factor is read right",
-            "<th style=\"text-align:left\">accuracy</th>",
+            "<th class=\"text\">accuracy</th>",
             &classifiers
         )
     )
@@ -232,18 +232,17 @@ fn picture(experiment: &str, file: &str, caption: &str) -> String {
 
 /// A table whose first `n_text` columns are text; rows of trained models stand out.
 fn html_table((heading, rows): &TextTable, n_text: usize) -> String {
+    let class = |column: usize| if column < n_text { " class=\"text\"" } else { "" };
     let mut html = "<div class=\"scroll\"><table>\n<thead><tr>".to_owned();
     for (column, name) in heading.iter().enumerate() {
-        let style = if column < n_text { " style=\"text-align:left\"" } else { "" };
-        html.push_str(&format!("<th{style}>{}</th>", escape(name)));
+        html.push_str(&format!("<th{}>{}</th>", class(column), escape(name)));
     }
     html.push_str("</tr></thead>\n<tbody>\n");
     for row in rows {
         let trained = n_text == 1 && row.first().is_some_and(|model| is_trained(model));
         html.push_str(if trained { "<tr class=\"trained\">" } else { "<tr>" });
         for (column, cell) in row.iter().enumerate() {
-            let class = if column < n_text { " class=\"text\"" } else { "" };
-            html.push_str(&format!("<td{class}>{}</td>", escape(cell)));
+            html.push_str(&format!("<td{}>{}</td>", class(column), escape(cell)));
         }
         html.push_str("</tr>\n");
     }

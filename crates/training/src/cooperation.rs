@@ -69,6 +69,11 @@ impl Cooperation {
         }
     }
 
+    /// Who read the images that tell how well the pretrained classifier reads.
+    pub(crate) fn tested(&self) -> &'static str {
+        if self.leaking { "a twin of the classifier, pretrained without them," } else { "the classifier" }
+    }
+
     /// In one sentence, for reports.
     pub(crate) fn describe(&self) -> String {
         let start = match &self.pretraining {
@@ -336,6 +341,7 @@ mod tests {
             let pretraining = JudgeTraining { steps: 1, batch: 4, learning_rate: 1e-3, test_images: 4, solver: None };
             let network = presets::COMPACT_CLASSIFIER.to_owned();
             let cooperation = Cooperation { pretraining: Some(pretraining), network, leaking, without: Vec::new() };
+            assert_eq!(cooperation.tested().contains("twin"), leaking);
             let lessons = lessons(&run, &cooperation, &set, &split)?;
             let mut material = (lessons.material)()?;
             let mut has_seen = false;

@@ -16,7 +16,7 @@ use multigen_models::{GeneratorConfig, presets};
 use ndarray::Array4;
 
 use crate::checkpoint::{self, RunFiles};
-use crate::cooperation::Cooperating;
+use crate::cooperation::{Cooperating, Cooperation};
 use crate::dataset::Data;
 use crate::estimate::{Estimated, Known};
 use crate::evaluate::{self, Subject};
@@ -328,10 +328,9 @@ impl Figures {
         let warnings = diagnostics::warnings(&trained.progress.diagnostics);
         self.notes.extend(warnings.iter().map(|warning| format!("{model}, seed {seed}: {warning}")));
         if let Some(record) = trained.cooperating.as_ref().and_then(|cooperating| cooperating.pretrained.as_ref()) {
-            let leaks = planned.config.training.cooperation.as_ref().is_some_and(|cooperation| cooperation.leaking);
+            let reader = planned.config.training.cooperation.as_ref().map_or("", Cooperation::tested);
             self.notes.push(format!(
-                "{model}, seed {seed}: before the run {} reads {} real images that it never saw: {}",
-                if leaks { "a twin of the classifier, pretrained without them," } else { "the classifier" },
+                "{model}, seed {seed}: before the run {reader} reads {} real images that it never saw: {}",
                 record.n_images,
                 accuracy_text(record)
             ));

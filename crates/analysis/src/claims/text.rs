@@ -9,7 +9,7 @@ use crate::labels::figure;
 use crate::summary::link;
 
 /// What stands above the checks of a claim.
-pub const CHECKS: &str = "Checks against a fault of the implementation (`cargo test --workspace` runs them):";
+pub const CHECKS: &str = "Checks against a fault of the implementation, among the tests of the workspace:";
 
 /// How verdicts come about.
 pub const RULE: [&str; 6] = [

@@ -91,8 +91,15 @@ pub struct Judged {
 /// # Errors
 /// A broken results folder.
 pub fn judge(case: &Case, evidence: &mut Evidence) -> Result<Judged> {
-    let findings: Vec<Finding> =
+    let mut findings: Vec<Finding> =
         case.conditions.iter().map(|condition| find(condition, case.subject, evidence)).collect::<Result<_>>()?;
+    for finding in &mut findings {
+        // Mouths that could not be read would not be read by the same command again.
+        let of_mouths = [MOUTH_OPENING, MOUTH_ASYMMETRY].contains(&finding.metric);
+        if of_mouths && finding.made_by == finding.missing_command {
+            finding.missing_command = None;
+        }
+    }
     let verdict = overall(findings.iter().map(|finding| &finding.verdict));
     Ok(Judged { subject: case.subject, arm: case.arm, findings, verdict })
 }
@@ -148,16 +155,12 @@ fn find(condition: &Condition, subject: Subject, evidence: &mut Evidence) -> Res
         note: None,
         folder: folder.clone(),
     };
-    let named = Some(command(condition.folder, subject));
-    // Mouths that cannot be read now could not be read again.
-    let of_mouths = matches!(condition.quantity, Quantity::NearerMeanMouth { .. } | Quantity::AsymmetryLost { .. });
-    let further = |finding: &Finding| if of_mouths && finding.made_by == named { None } else { named.clone() };
     let without = |mut finding: Finding, reason: String| {
         finding.verdict = match condition.standing {
             Standing::Decides => Verdict::None(reason),
             Standing::Beside(_) => Verdict::Beside(reason),
         };
-        finding.missing_command = further(&finding);
+        finding.missing_command = Some(command(condition.folder, subject));
         Ok(finding)
     };
     let figures = match evidence.of(&folder)? {
@@ -182,7 +185,7 @@ fn find(condition: &Condition, subject: Subject, evidence: &mut Evidence) -> Res
     finding.note = measured.truth_note(condition);
     let n_seeds = by_seed.len();
     if n_seeds < SEEDS_NEEDED {
-        finding.missing_command = further(&finding);
+        finding.missing_command = Some(command(condition.folder, subject));
     }
     let interval = finding.estimate.and_then(|estimate| estimate.interval());
     finding.verdict = match (condition.standing, too_small, interval) {
