@@ -132,7 +132,7 @@ fn overview(sections: &[(String, Result<Section, String>)]) -> String {
         let texts = "<th class=\"text\">";
         format!(
             "<h3>{title}</h3>\n<p class=\"faint\">{what}, mean over the images of a set, then over seeds; ± is half of the \
-             95 % t-interval over seeds.</p>\n<div class=\"scroll\"><table>\n<thead><tr><th>experiment</th>{texts}set</th>\
+             95 % t-interval over seeds.</p>\n<div class=\"scroll\"><table class=\"glance\">\n<thead><tr><th>experiment</th>{texts}set</th>\
              {texts}model</th>{figures}{texts}profile</th></tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
         )
     };

@@ -126,8 +126,8 @@ pub fn tally(all: &[JudgedClaim]) -> String {
     let verdicts = || all.iter().flat_map(|judged| &judged.cases).map(|case| &case.verdict);
     let count = |wanted: fn(&Verdict) -> bool| verdicts().filter(|verdict| wanted(verdict)).count();
     format!(
-        "Of {} cases (a claim on one kind of images by one generator or arm) {} are supported, {} not supported, {} \
-         inconclusive, and {} have no verdict yet.",
+        "Of {} cases (a claim on one kind of images by one generator or arm): {} supported, {} not supported, {} \
+         inconclusive, {} without a verdict yet.",
         verdicts().count(),
         count(|verdict| *verdict == Verdict::Supported),
         count(|verdict| *verdict == Verdict::NotSupported),
