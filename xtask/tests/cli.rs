@@ -229,7 +229,7 @@ fn claims_are_judged_by_what_is_there_and_broken_results_are_named() {
     succeeded(&claims(own.path()));
     let page = fs::read_to_string(own.path().join("claims.md")).unwrap();
     // A smoke test is no evidence.
-    says(&page, &["no results of digits-result-3 in the profile quick, only in smoke", "have no verdict yet"]);
+    says(&page, &["no results of digits-result-3 in the profile quick, only in smoke", "without a verdict yet"]);
     says(&page, &["`cargo xtask reproduce digits-result-3 --seeds 5`"]);
     says(&fs::read_to_string(own.path().join("index.html")).unwrap(), &["claims.html"]);
     fs::rename(own.path().join(FOLDER), own.path().join("digits-result-1")).unwrap();
